@@ -1,0 +1,1 @@
+"""`jobctl`: one file a command."""

@@ -1,0 +1,299 @@
+"""Builds the house, opens it, closes it in reverse. Signals become messages.
+
+The main thread owns the lifecycle and nothing else. Its one wait is on its own inbox: signal numbers, answers of
+the scheduler, and the word that something has failed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from jobschedd import __version__
+from jobschedd.model import event, message
+from jobschedd.model.config import Places, Settings, read_settings
+from jobschedd.model.error import BadSetting, CannotRun
+from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.run import SECOND
+from jobschedd.scheduler import Scheduler
+from jobschedd.world import sd
+from jobschedd.world.clock import SystemClock, system_zone
+from jobschedd.world.files.loader import Loader
+from jobschedd.world.files.trust import Untrusted, open_trusted
+from jobschedd.world.log import Journal, JsonLines, Log, TextLines
+from jobschedd.world.runs import RunnerProcess
+from jobschedd.world.state import InstanceLock, open_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+HEALTH_EVERY = 60.0
+"""Seconds between looks at our own threads where no watchdog asks for more."""
+
+ANSWER_WITHIN = 10.0
+"""Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
+
+STRAY = (
+    signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)  # fmt: skip
+"""Signals that mean nothing to us and would end us by default. Jobs get them back in their default state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line and the environment ask for."""
+
+    places: Places
+    flags: Mapping[str, Any]
+    env: Mapping[str, str]
+
+    def settings(self) -> Settings:
+        """Read the settings file and lay environment and flags over it. Raises BadSetting."""
+        file = self.places.config
+        try:
+            with open(file, encoding="utf-8") as opened:
+                text: str | None = opened.read()
+        except FileNotFoundError:
+            text = None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadSetting(f"{file}: cannot read the settings: {error}") from None
+        return read_settings(file, text, self.env, self.flags, self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A thread of ours has ended that must not."""
+
+    thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The loader has looked at everything and the scheduler has been told."""
+
+
+def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
+    """How to read job files under these settings, with the zone that the machine has now."""
+    defaults = Defaults(system_zone(), settings.defaults)
+    return lambda name, path, data: parse(name, path, data, defaults)
+
+
+def check_import_path() -> None:
+    """As root, refuse to run code that somebody else may write. Raises CannotRun."""
+    if os.geteuid() != 0:
+        return
+    for entry in filter(os.path.exists, (os.path.abspath(path) for path in sys.path)):
+        try:
+            os.close(open_trusted(entry))
+        except Untrusted as error:
+            raise CannotRun(f"cannot run with {entry} on Python's import path: {error}") from None
+
+
+class Daemon:
+    """One instance, from its first line to its last."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._settings = asked.settings()
+        self._inbox: SimpleQueue[int | message.Status | Failed | Loaded] = SimpleQueue()
+        self._clock = SystemClock()
+        self._log = self._make_log()
+        to_scheduler: SimpleQueue[message.Message] = SimpleQueue()
+        self._runner = RunnerProcess(
+            to_scheduler,
+            self._clock,
+            on_output=self._log.output,
+            output="journal" if self._format() == "journal" else "pipe",
+            log=self._log,
+        )
+        self._scheduler = Scheduler(to_scheduler, self._clock, self._runner, self._log)
+        self._to_scheduler = to_scheduler
+        self._loader = Loader(
+            self._settings.jobs_dirs,
+            parser(self._settings),
+            to_scheduler,
+            self._log,
+            self._clock,
+            rescan_every=self._settings.rescan_every,
+        )
+        self._thread = threading.Thread(target=self._run_scheduler, name="scheduler", daemon=True)
+
+    def run(self) -> int:
+        """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
+        check_import_path()
+        began = self._clock.elapsed()
+        os.umask(0o077)
+        places = self._asked.places
+        state = open_directory(places.state_dir, 0o700)
+        lock = InstanceLock(state, places.state_dir)
+        os.close(open_directory(places.runtime_dir, 0o755))
+        self._catch_signals()
+        self._log.open()
+        self._log(event.DaemonStarted(__version__, self._settings.jobs_dirs))
+        try:
+            self._runner.open()
+            self._thread.start()
+            self._loader.start()
+            self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
+            code = self._serve(began)
+            self._loader.stop()
+            self._runner.close()
+        finally:
+            self._log.close()
+            lock.close()
+            os.close(state)
+        return code
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def _format(self) -> str:
+        """The log's format: what the settings say, or the journal where systemd has put it behind stderr."""
+        if self._settings.log_format != "auto":
+            return self._settings.log_format
+        behind = os.fstat(sys.stderr.fileno())
+        named = self._asked.env.get("JOURNAL_STREAM", "")
+        return "journal" if named == f"{behind.st_dev}:{behind.st_ino}" else "text"
+
+    def _make_log(self) -> Log:
+        lines = JsonLines(sys.stderr) if self._format() == "json" else TextLines(sys.stderr)
+        sink = Journal(instead=lines) if self._format() == "journal" else lines
+        log = Log(sink, self._clock, self._settings.log_level)
+        threading.excepthook = lambda args: log(
+            event.ThreadFailed(
+                args.thread.name if args.thread else "a thread",
+                "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)),
+            ),
+        )
+        return log
+
+    def _catch_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(number, lambda number, _frame: self._inbox.put(number))
+        for number in STRAY:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _run_scheduler(self) -> None:
+        try:
+            self._scheduler.run()
+        except BaseException:  # noqa: BLE001 - a bug of ours: say it with its trace, then end and be started again
+            self._log(event.ThreadFailed("scheduler", traceback.format_exc()))
+            self._inbox.put(Failed("scheduler"))
+
+    # -- serving -------------------------------------------------------------------------------------------------
+
+    def _serve(self, began: int) -> int:
+        interval = sd.watchdog_interval()
+        beat = interval / 3 if interval else HEALTH_EVERY
+        ready = False
+        while True:
+            try:
+                received = self._inbox.get(timeout=beat)
+            except Empty:
+                self._show_life()
+                continue
+            match received:
+                case Loaded():
+                    status = self._ask()
+                    if ready:
+                        self._log(event.DaemonReloaded(status.jobs, status.problems))
+                    else:
+                        # What was loaded stays; the collector need not walk it again and again.
+                        gc.collect()
+                        gc.freeze()
+                        took = self._clock.elapsed() - began
+                        self._log(event.DaemonReady(status.jobs, status.problems, took))
+                    ready = True
+                    sd.notify("READY=1", self._in_words(status))
+                case Failed():
+                    return 1
+                case signal.SIGHUP:
+                    self._reload()
+                case signal.SIGUSR1:
+                    self._dump()
+                case signal.SIGTERM | signal.SIGINT:
+                    return self._stop(signal.Signals(received).name)
+
+    def _show_life(self) -> None:
+        """Feed the watchdog, but only when every thread is alive and the scheduler has answered."""
+        for thread in (self._loader, self._log, self._runner):
+            if not thread.alive():
+                self._log(event.ThreadFailed(type(thread).__name__, "it has ended"))
+                self._inbox.put(Failed(type(thread).__name__))
+                return
+        status = self._ask()
+        sd.notify("WATCHDOG=1", self._in_words(status))
+
+    def _ask(self) -> message.Status:
+        reply: SimpleQueue[message.Status] = SimpleQueue()
+        self._to_scheduler.put(message.AskStatus(reply))
+        return reply.get(timeout=ANSWER_WITHIN)
+
+    @staticmethod
+    def _in_words(status: message.Status) -> str:
+        due = f"next due {event.show_instant(status.next_due)}" if status.next_due is not None else "nothing due"
+        return f"STATUS={status.jobs} jobs, {status.problems} problems, {status.running} running, {due}"
+
+    def _reload(self) -> None:
+        sd.notify_reloading()
+        try:
+            settings = self._asked.settings()
+        except BadSetting as error:
+            self._log(event.SettingsRefused(str(error)))
+            settings = self._settings
+        self._settings = settings
+        self._log.level = settings.log_level
+        self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
+        self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
+
+    def _dump(self) -> None:
+        status = self._ask()
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stacks = (
+            f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+            for ident, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to see other threads
+        )
+        self._log(event.StateDumped("\n".join((str(status), *stacks))))
+
+    # -- closing -------------------------------------------------------------------------------------------------
+
+    def _stop(self, why: str) -> int:
+        """Start nothing more, and see to the runs: by systemd they are left alone, else they get their grace."""
+        sd.notify("STOPPING=1")
+        self._to_scheduler.put(message.Stop(self._inbox))
+        running = self._await_idle(monotonic() + ANSWER_WITHIN, first=True)
+        self._log(event.DaemonStopping(why, running))
+        if running and (self._settings.stop_runs or not sd.started_by_systemd()):
+            self._to_scheduler.put(message.EndRuns(signal.SIGTERM))
+            if self._await_idle(monotonic() + self._settings.stop_grace / SECOND):
+                self._to_scheduler.put(message.EndRuns(signal.SIGKILL))
+                self._await_idle(monotonic() + ANSWER_WITHIN)
+        return 0
+
+    def _await_idle(self, deadline: float, *, first: bool = False) -> int:
+        """How many runs are left when the scheduler answers that none is, the deadline is over, or a signal comes.
+
+        With `first` the scheduler's first answer is enough.
+        """
+        running = 1
+        while (left := deadline - monotonic()) > 0:
+            try:
+                received = self._inbox.get(timeout=left)
+            except Empty:
+                break
+            match received:
+                case message.Status():
+                    running = received.running
+                    if first or not running:
+                        break
+                case signal.SIGTERM | signal.SIGINT | Failed():
+                    break  # a second signal does not wait
+        return running

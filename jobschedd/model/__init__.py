@@ -1,0 +1,1 @@
+"""What is true: jobs, schedules, decisions. Pure: no clock, no I/O, no threads."""

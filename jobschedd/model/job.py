@@ -1,0 +1,323 @@
+"""What a job file may say, and how its bytes become a job or problems in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field, fields
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.dataclasses import dataclass
+
+from jobschedd.model.document import Place, read_document
+from jobschedd.model.error import BadFile
+from jobschedd.model.rule import Duration, JobId, Path, Size, SomeTime, checked, in_words, whole
+from jobschedd.model.run import HOUR, MINUTE, SECOND
+from jobschedd.model.schedule import Schedule, parse_schedule, parse_timestamp
+from jobschedd.model.span import show_value
+from jobschedd.model.task import CLOSED, TASK_TYPES, ExecuteCommand, Task
+from jobschedd.model.wording import in_file_order, not_yet, required, reword
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
+    from jobschedd.model.launch import Launch
+
+UTC_ZONE = ZoneInfo("UTC")
+
+
+@plain_dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds where a job file is silent."""
+
+    zone: ZoneInfo = UTC_ZONE
+    keys: dict[str, Any] = field(default_factory=dict)
+    """`[defaults]` of the settings."""
+
+
+def open_zone(name: str) -> ZoneInfo:
+    """A zone of the machine's database by its IANA name. Raises ValueError with the right form."""
+    form = 'write an IANA name: "Europe/Berlin"'
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", name) or name in ("posixrules", "localtime"):
+        raise ValueError(f"cannot use {show_value(name)} as a time zone; {form}")
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"cannot find the time zone {show_value(name)} on this machine; {form}") from None
+
+
+@checked
+def _timezone(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'cannot use {show_value(value)} as a time zone; write "Europe/Berlin"')
+    open_zone(value)
+    return value
+
+
+def _zone_of(info: ValidationInfo) -> ZoneInfo:
+    # A bad `timezone` is a problem of its own; the schedule is still looked at, for its own problems.
+    name = info.data.get("timezone")
+    defaults = info.context
+    return ZoneInfo(name) if name else defaults.zone if isinstance(defaults, Defaults) else UTC_ZONE
+
+
+def _schedule(value: Any, info: ValidationInfo) -> Schedule:
+    try:
+        return parse_schedule(value, _zone_of(info))
+    except ValueError as error:
+        raise in_words(error) from None
+
+
+def _moment(value: Any, info: ValidationInfo) -> int:
+    try:
+        if not isinstance(value, str):
+            raise ValueError(f'cannot read {show_value(value)} as a timestamp; write "2026-09-20T02:00:00Z"')
+        return parse_timestamp(value, _zone_of(info))
+    except ValueError as error:
+        raise in_words(error) from None
+
+
+@checked
+def _days_off(value: Any) -> tuple[str, ...]:
+    day = r"\d{4}-\d\d-\d\d"
+    if not isinstance(value, list):
+        raise ValueError(f'cannot read {show_value(value)} as days; write ["2026-12-25", "2026-12-24/2027-01-02"]')
+    for item in value:
+        if not isinstance(item, str) or not re.fullmatch(f"{day}(/{day})?", item):
+            raise ValueError(f'cannot read {show_value(item)} as a day; write "2026-12-25" or "2026-12-24/2027-01-02"')
+    return tuple(value)
+
+
+@checked
+def _labels(value: Any) -> tuple[tuple[str, str], ...]:
+    form = 'write {"team": "sales"}'
+    if not isinstance(value, dict):
+        raise ValueError(f"cannot read {show_value(value)} as labels; {form}")
+    for name, text in value.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name):
+            raise ValueError(f"cannot use {show_value(name)} as a label; use letters, digits and _, at most 40; {form}")
+        if not isinstance(text, str) or len(text) > 256:
+            raise ValueError(f"cannot use {show_value(text)} as the label {name}; a text of at most 256; {form}")
+    return tuple(value.items())
+
+
+@checked
+def _percent(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d{0,5}%", value):
+        raise ValueError(f'cannot read {show_value(value)} as a share of a CPU; write "150%"')
+    return int(value[:-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class Retry:
+    attempts: whole(1, 1000) = 3  # type: ignore[valid-type]
+    delay: SomeTime = 10 * SECOND
+    factor: Annotated[float, Field(ge=1, le=100)] = 2
+    max_delay: SomeTime = 10 * MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class After:
+    job: JobId
+    on: Literal["success", "failure", "end"] = "success"
+
+
+def _after(value: Any) -> Any:
+    return {"job": value} if isinstance(value, str) else value
+
+
+_AFTER_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"job": {"type": "string"}, "on": {"enum": ["success", "failure", "end"]}},
+            "required": ["job"],
+            "additionalProperties": False,
+        },
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class Watch:
+    path: Path
+    settle: Duration = 2 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class Limits:
+    memory: Size | None = None
+    memory_high: Size | None = None
+    cpu: Annotated[int | None, _percent, WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*%$"})] = None
+    tasks: whole(1, 4_194_304) | None = None  # type: ignore[valid-type]
+    io_weight: whole(1, 10_000) | None = None  # type: ignore[valid-type]
+    nice: whole(-20, 19) | None = None  # type: ignore[valid-type]
+    ionice: Literal["idle", "best-effort", "realtime"] | None = None
+    nofile: whole(3, 1_073_741_816) | None = None  # type: ignore[valid-type]
+    core: Size | None = None
+    oom_score_adj: whole(-1000, 1000) | None = None  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
+class Job:
+    """A job file that has been read and believed."""
+
+    job_id: JobId = Field(description="Unique over all files.", examples=["daily-report"])
+    description: Annotated[StrictStr, Field(max_length=4096)] = Field(default="", description="For people.")
+    enabled: StrictBool = Field(default=True, description="false: loaded and listed, never due.")
+    timezone: Annotated[str | None, _timezone, WithJsonSchema({"type": "string"})] = Field(
+        default=None,
+        description="IANA name. Cron fields and timestamps without offset are read in it. Default: the system's.",
+        examples=["Europe/Berlin"],
+    )
+    schedule: Annotated[
+        Schedule | None,
+        PlainValidator(_schedule),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "object",
+                        "properties": {"cron": {"type": "string"}, "seconds": {"enum": ["first", "last"]}},
+                        "required": ["cron"],
+                        "additionalProperties": False,
+                    },
+                ],
+            },
+        ),
+    ] = Field(
+        default=None,
+        description="When: a cron expression, a macro, or a timestamp. Required.",
+        examples=["0 1 * * *", "@daily", "2026-09-20T02:00:00Z", {"cron": "0 0 2 * * *", "seconds": "first"}],
+    )
+    task: Task = Field(description="What to run.")
+    jitter: Duration = Field(default=0, description="Spread starts by a delay in [0, jitter), fixed per host and job.")
+    from_: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
+        default=None, alias="from", description="No instants before this timestamp."
+    )
+    until: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
+        default=None, description="No instants after this timestamp."
+    )
+    except_: Annotated[tuple[str, ...], _days_off, WithJsonSchema({"type": "array", "items": {"type": "string"}})] = (
+        Field(default=(), alias="except", description="Dates or spans of dates with no instants.")
+    )
+    catch_up: SomeTime | None = Field(
+        default=None,
+        description="How old an instant may be and still run. Default: a tenth of the time to the next instant,"
+        f" at least {MINUTE // SECOND} s, at most {HOUR // SECOND} s.",
+    )
+    coalesce: StrictBool = Field(default=True, description="Of several instants owed at once run the newest only.")
+    overlap: Literal["skip", "queue", "allow", "replace"] = Field(
+        default="skip", description="What an instant does while the last run is still going."
+    )
+    timeout: SomeTime | None = Field(default=None, description="Then SIGTERM to all of the run.")
+    kill_after: SomeTime = Field(default=10 * SECOND, description="SIGKILL this long after the SIGTERM.")
+    success_codes: Annotated[
+        tuple[whole(0, 255), ...],  # type: ignore[valid-type]
+        Field(min_length=1),
+    ] = Field(default=(0,), description="Exit codes that mean success.")
+    leave_children: StrictBool = Field(
+        default=False, description="Leave alone what is still running when the main process has ended."
+    )
+    retry: Retry | None = Field(default=None, description="Try again when a run fails.")
+    on_lost: Literal["record", "rerun"] = Field(
+        default="record", description="What to do about a run whose end nobody saw."
+    )
+    after: tuple[Annotated[After, BeforeValidator(_after), WithJsonSchema(_AFTER_SCHEMA)], ...] = Field(
+        default=(), description="Job ids: run when one of them succeeds."
+    )
+    watch: Watch | None = Field(default=None, description="Run when a file is closed after writing or moved in.")
+    limits: Limits = Field(default=Limits(), description="Resource limits of a run.")
+    sandbox: dict[StrictStr, StrictBool | int | StrictStr | list[StrictStr]] | None = Field(
+        default=None, description="systemd.exec settings by their own names."
+    )
+    labels: Annotated[
+        tuple[tuple[str, str], ...],
+        _labels,
+        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+    ] = Field(default=(), description="Kept in the record and in the journal.", examples=[{"team": "sales"}])
+
+
+KEYS = tuple(item.name.rstrip("_") for item in fields(Job))
+
+
+def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
+    """The keys of the object at `place` of a job file."""
+    if not place:
+        return list(KEYS)
+    task = values.get("task")
+    kind = task.get("type") if isinstance(task, dict) else None
+    rooms: dict[Any, Any] = {"task": TASK_TYPES.get(str(kind)), "retry": Retry, "after": After}
+    model = (rooms | {"watch": Watch, "limits": Limits}).get(place[0])
+    return [item.name for item in fields(model)] if model else []
+
+
+NOT_YET: dict[str, tuple[Any, ...]] = {
+    "jitter": (0, "0"),
+    "from": (None,),
+    "until": (None,),
+    "except": ([],),
+    "catch_up": (None,),
+    "coalesce": (True,),
+    "overlap": ("skip", "allow"),
+    "timeout": (None,),
+    "kill_after": ("10s", 10),
+    "leave_children": (False,),
+    "retry": (None,),
+    "on_lost": ("record",),
+    "after": ([],),
+    "watch": (None,),
+    "limits": ({},),
+    "sandbox": ({},),
+}
+"""Keys whose effect is still to come, with the values that change nothing. Others are refused, never ignored."""
+
+JOB = TypeAdapter(Job)
+
+
+@plain_dataclass(frozen=True, slots=True)
+class Definition:
+    """A job with the file it came from."""
+
+    job: Job
+    path: str
+    digest: str
+    """SHA-256 of the file's content, hexadecimal."""
+
+    def launch(self) -> Launch:
+        """How to start a run of it."""
+        assert isinstance(self.job.task, ExecuteCommand), "other types are refused by NOT_YET"
+        return self.job.task.launch(self.job.timezone)
+
+
+def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:
+    """Read one file. `name` ends in `.json` or `.toml`. Raises BadFile with all problems that were found."""
+    written = read_document(name, data)
+    # `x-` is free for the notes of other programs; everything else has to mean something.
+    values = defaults.keys | {key: value for key, value in written.items() if not key.startswith("x-")}
+    problems = []
+    try:
+        job: Job | None = JOB.validate_python(values, context=defaults)
+    except ValidationError as error:
+        job = None
+        problems = reword(error, values, known_keys)
+    problems += not_yet(values, NOT_YET)
+    if "schedule" not in values and not values.keys() & {"after", "watch"}:
+        problems.append(required("schedule"))
+    if job is None or problems:
+        raise BadFile(*in_file_order(problems, data, name))
+    return Definition(job, path, sha256(data).hexdigest())

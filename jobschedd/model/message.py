@@ -1,0 +1,110 @@
+"""Everything that may be put into the scheduler's inbox. Frozen: it crosses threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from jobschedd.model.error import Problem
+    from jobschedd.model.job import Definition
+    from jobschedd.model.run import Ending, Instant
+
+
+Answer_contra = TypeVar("Answer_contra", contravariant=True)
+
+
+class Reply(Protocol[Answer_contra]):
+    """Where an answer goes: a queue of whoever asks."""
+
+    def put(self, item: Answer_contra) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What one file name now says. Neither definition nor problems: it is gone, or masked."""
+
+    name: str
+    path: str
+    definition: Definition | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobsChanged:
+    changes: tuple[FileChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run_id: str
+    pid: int
+    started_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class RunRefused:
+    """The runner could not start it. `reason` is the end of `cannot_start: …`."""
+
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    run_id: str
+    ended_at: Instant
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLost:
+    """The runner process died. The ends of these runs will not be seen."""
+
+    reason: str
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A copy of what the scheduler knows, for whoever asked."""
+
+    jobs: int
+    problems: int
+    running: int
+    agenda: int
+    next_due: Instant | None
+    stopping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Answered once everything that was put in before it has been handled."""
+
+    reply: Reply[Status]
+
+
+@dataclass(frozen=True, slots=True)
+class AskNext:
+    """The next instant of one job, None when there is no such job or it is never due again."""
+
+    job_id: str
+    reply: Reply[Instant | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Start nothing any more. The reply comes when it is so, and again when nothing runs."""
+
+    reply: Reply[Status]
+
+
+@dataclass(frozen=True, slots=True)
+class EndRuns:
+    """Send a signal to everything that every run has started."""
+
+    signal: int
+
+
+FromRunner = RunStarted | RunRefused | RunEnded | RunnerLost
+Message = JobsChanged | FromRunner | AskStatus | AskNext | Stop | EndRuns

@@ -1,0 +1,123 @@
+"""The kinds of value that a job file holds, each with its rule and the words for breaking it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from jobschedd.model.span import parse_duration, parse_size, show_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_USER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?")
+
+
+def in_words(error: ValueError) -> PydanticCustomError:
+    """A ValueError whose text is already the sentence for the person who wrote the file."""
+    # Braces would be taken for placeholders.
+    return PydanticCustomError("in_words", "{text}", {"text": str(error)})
+
+
+def _sentence(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        try:
+            return rule(value)
+        except ValueError as error:
+            raise in_words(error) from None
+
+    return check
+
+
+def checked(rule: Callable[[Any], Any]) -> PlainValidator:
+    """Use `rule` alone to read a value; it raises ValueError with a whole sentence."""
+    return PlainValidator(_sentence(rule))
+
+
+def _job_id(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", value) or ".." in value:
+        raise ValueError(
+            f"cannot use {show_value(value)} as an id; write letters, digits and ._@-, at most 128,"
+            ' the first a letter or digit: "daily-report"',
+        )
+    return value
+
+
+def _clean_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'cannot use {show_value(value)} as a text; write "…"')
+    return value
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value.startswith("/") or _CONTROL.search(value):
+        raise ValueError(f'cannot use {show_value(value)} as a path; write an absolute one: "/srv/data"')
+    if len(value.encode()) > 4095:  # PATH_MAX less the NUL
+        raise ValueError("cannot use a path of more than 4095 bytes")
+    return value
+
+
+def _name(kind: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        # Never a number: systemd once read "0day" as user 0, sudo took -1 for "leave root as it is".
+        if not isinstance(value, str) or not _USER.fullmatch(value):
+            raise ValueError(f'cannot use {show_value(value)} as a {kind}; write its name: "www-data"')
+        return value
+
+    return check
+
+
+def _umask(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"0?[0-7]{3}", value):
+        raise ValueError(f'cannot use {show_value(value)} as a umask; write octal digits as a text: "022"')
+    return int(value, 8)
+
+
+def _within(low: int, high: int) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"cannot use {show_value(value)} here; write a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def whole(low: int, high: int) -> Any:
+    """A whole number within bounds; `true` is not one."""
+    return Annotated[int, BeforeValidator(_sentence(_within(low, high))), Field(ge=low, le=high)]
+
+
+def _duration(value: Any) -> int:
+    if not isinstance(value, (str, int, float)):
+        value = str(value)
+    return parse_duration(value)
+
+
+def _some_time(value: Any) -> int:
+    usec = _duration(value)
+    if usec < 1_000:  # nothing here can be measured in less than a millisecond
+        raise ValueError(f"cannot use {show_value(value)} here; write a duration of at least a millisecond")
+    return usec
+
+
+_DURATION_SCHEMA = {
+    "anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}],
+    "examples": ["10s", "5m", "1h30m"],
+}
+_SIZE_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}], "examples": ["512M", "2G"]}
+
+JobId = Annotated[str, checked(_job_id), WithJsonSchema(
+    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"},
+)]  # fmt: skip
+CleanText = Annotated[str, checked(_clean_text), WithJsonSchema({"type": "string"})]
+Path = Annotated[str, checked(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
+UserName = Annotated[str, checked(_name("user")), WithJsonSchema({"type": "string"})]
+GroupName = Annotated[str, checked(_name("group")), WithJsonSchema({"type": "string"})]
+Umask = Annotated[int, checked(_umask), WithJsonSchema({"type": "string", "pattern": "^0?[0-7]{3}$"})]
+Duration = Annotated[int, checked(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+SomeTime = Annotated[int, checked(_some_time), WithJsonSchema(_DURATION_SCHEMA)]
+Size = Annotated[int, checked(_sentence(parse_size)), WithJsonSchema(_SIZE_SCHEMA)]

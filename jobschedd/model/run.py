@@ -1,0 +1,67 @@
+"""One run: an instant of a job that was started, and how it may end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Instant = int
+"""Microseconds since the epoch, UTC. Durations are microseconds too."""
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Cause(StrEnum):
+    SCHEDULE = "schedule"
+    CATCH_UP = "catch_up"
+
+
+class Outcome(StrEnum):
+    """How an instant ended. The names are the record's."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    STOPPED = "stopped"
+    LOST = "lost"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    COALESCED = "coalesced"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A claim of (job, instant) and the start that follows it."""
+
+    run_id: str
+    job_id: str
+    scheduled_at: Instant
+    cause: Cause
+    labels: tuple[tuple[str, str], ...] = ()
+    success_codes: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the kernel said of a run's main process, or what was known instead."""
+
+    exit_code: int | None
+    signal: int | None
+    cpu_usec: int
+    """User and system time of the main process and of the children it waited for."""
+    memory_peak: int | None
+    """Largest resident set of one of those processes, bytes."""
+    reason: str = ""
+
+
+def outcome_of(run: Run, ending: Ending, *, stopped: bool) -> Outcome:
+    """Judge an ended run. `stopped`: it was asked to end before it ended by itself."""
+    if ending.exit_code is None and ending.signal is None:
+        return Outcome.LOST
+    if stopped:
+        return Outcome.STOPPED
+    return Outcome.SUCCEEDED if ending.exit_code in run.success_codes else Outcome.FAILED

@@ -1,0 +1,44 @@
+"""What the scheduler and the loader ask of the world. Implemented in world/, and by hand in tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobschedd.model.event import Event
+    from jobschedd.model.launch import Launch
+    from jobschedd.model.message import Message
+    from jobschedd.model.run import Instant, Run
+
+
+class Clock(Protocol):
+    def now(self) -> Instant:
+        """Wall clock, UTC, microseconds since the epoch. May jump."""
+
+    def elapsed(self) -> int:
+        """Microseconds that have passed since some fixed moment. Never jumps; goes on in suspend."""
+
+    def run_id(self, now: Instant) -> str:
+        """A new id; ids sort by time."""
+
+
+class Inbox(Protocol):
+    def put(self, message: Message) -> None:
+        """Hand a message to the scheduler. Never blocks."""
+
+
+class Listener(Protocol):
+    def __call__(self, event: Event) -> None:
+        """Hear what happened. Must return at once and must not raise."""
+
+
+class Runner(Protocol):
+    """Starts and ends runs. Answers come as RunStarted, RunRefused, RunEnded, RunnerLost in the inbox."""
+
+    def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
+        """Start each of these, in this order. Never blocks."""
+
+    def end(self, run_ids: Sequence[str], signal: int) -> None:
+        """Send a signal to all that these runs have started. Never blocks."""

@@ -1,0 +1,1 @@
+"""The small second process that starts jobs, contains them and reaps them. Standard library only."""

@@ -1,0 +1,1 @@
+"""The job directories: which files may be believed, what changed, what they say."""

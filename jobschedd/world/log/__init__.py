@@ -1,0 +1,7 @@
+"""What is said: to the journal where there is one, else to stderr."""
+
+from jobschedd.world.log.journal import Journal
+from jobschedd.world.log.lines import JsonLines, TextLines
+from jobschedd.world.log.writer import LEVELS, Log, RemarkHandler
+
+__all__ = ["LEVELS", "Journal", "JsonLines", "Log", "RemarkHandler", "TextLines"]

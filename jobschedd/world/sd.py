@@ -1,0 +1,34 @@
+"""What systemd is told, and what it told us at the start."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+from systemd import daemon
+
+
+def started_by_systemd() -> bool:
+    """Whether a service manager started us: then runs may outlive us and a restart is its business."""
+    return "NOTIFY_SOCKET" in os.environ or os.getppid() == 1 or "INVOCATION_ID" in os.environ
+
+
+def watchdog_interval() -> float | None:
+    """Seconds within which the watchdog wants to hear from us, sd_watchdog_enabled(3); None: it does not."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not usec.isdigit() or (pid and pid != str(os.getpid())):
+        return None
+    return int(usec) / 1_000_000
+
+
+def notify(*assignments: str) -> None:
+    """sd_notify(3): `READY=1`, `STATUS=…`. Nobody listening is no error."""
+    # A manager whose socket is gone will find out by itself.
+    with suppress(OSError):
+        daemon.notify("\n".join(assignments))
+
+
+def notify_reloading() -> None:
+    """Type=notify-reload wants the moment, on the monotonic clock, at which reloading began."""
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")

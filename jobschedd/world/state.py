@@ -1,0 +1,52 @@
+"""The state and runtime directories, and the lock that keeps a second instance out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+
+from jobschedd.model.error import CannotRun
+
+
+def open_directory(path: str, mode: int) -> int:
+    """Make a directory of ours if need be, check that nobody else owns or writes it, and return it open.
+
+    Raises CannotRun: a state directory that a stranger made or may write could hold a stranger's past.
+    """
+    try:
+        os.makedirs(path, mode=mode, exist_ok=True)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotRun(f"cannot use {path}: {error.strerror}; give a directory of our own") from None
+    status = os.fstat(directory)
+    if status.st_uid not in (0, os.geteuid()):
+        problem = f"it belongs to uid {status.st_uid}; chown it to uid {os.geteuid()}"
+    elif stat.S_IMODE(status.st_mode) & 0o022:
+        problem = f"others may write it (mode {stat.S_IMODE(status.st_mode):04o}); chmod go-w it"
+    else:
+        return directory
+    os.close(directory)
+    raise CannotRun(f"cannot use {path}: {problem}")
+
+
+class InstanceLock:
+    """Held while a daemon works on a state directory. The kernel lets go of it when the process ends."""
+
+    def __init__(self, directory: int, path: str) -> None:
+        """Take the lock or raise CannotRun with the process that has it."""
+        self._file = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise CannotRun(
+                f"cannot take the lock {path}/lock: process {holder or 'unknown'} has it;"
+                " stop that instance first, or give another --state-dir",
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        os.close(self._file)

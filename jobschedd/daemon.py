@@ -29,7 +29,7 @@ from jobschedd.world.clock import SystemClock, system_zone
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import Untrusted, open_trusted
 from jobschedd.world.log import Journal, JsonLines, Log, TextLines
-from jobschedd.world.runs import RunnerProcess
+from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.state import InstanceLock, open_directory
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ class Daemon:
             to_scheduler,
             self._clock,
             on_output=self._log.output,
-            output="journal" if self._format() == "journal" else "pipe",
-            log=self._log,
+            journal=JOURNAL_STREAMS if self._format() == "journal" else None,
         )
         self._scheduler = Scheduler(to_scheduler, self._clock, self._runner, self._log)
         self._to_scheduler = to_scheduler

@@ -58,9 +58,9 @@ MACROS = {
 
 FIELDS_FORM = 'write five fields, minute hour day-of-month month day-of-week: "*/5 * * * *"'
 
-_ITEM = re.compile(r"(?P<first>\*|\?|[a-z]+|\d+)(?:-(?P<last>[a-z]+|\d+))?(?:/(?P<step>\d+))?")
-_NTH = re.compile(r"(?P<day>[a-z]+|\d)#(?P<nth>[1-5])")
-_LAST = re.compile(r"l(?P<day>[a-z]+|\d)")
+_ITEM = re.compile(r"(?P<first>\*|\?|[a-z]+|[0-9]+)(?:-(?P<last>[a-z]+|[0-9]+))?(?:/(?P<step>[0-9]+))?")
+_NTH = re.compile(r"(?P<day>[a-z]+|[0-9])#(?P<nth>[1-5])")
+_LAST = re.compile(r"l(?P<day>[a-z]+|[0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ def _plain_range(field: _Field, first: int, last: int, step: int) -> str:
 def _number(field: _Field, word: str) -> int | None:
     if word in field.names:
         return field.low + field.names.index(word)
-    if not word.isdigit() or len(word) > 2:  # "007" is a typing error
+    if not re.fullmatch("[0-9]{1,2}", word):
         return None
     number = int(word)
     return number if field.low <= number <= field.high else None

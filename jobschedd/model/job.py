@@ -91,7 +91,7 @@ def _moment(value: Any, info: ValidationInfo) -> int:
 
 @checked
 def _days_off(value: Any) -> tuple[str, ...]:
-    day = r"\d{4}-\d\d-\d\d"
+    day = r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]"
     if not isinstance(value, list):
         raise ValueError(f'cannot read {show_value(value)} as days; write ["2026-12-25", "2026-12-24/2027-01-02"]')
     for item in value:
@@ -115,7 +115,7 @@ def _labels(value: Any) -> tuple[tuple[str, str], ...]:
 
 @checked
 def _percent(value: Any) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d{0,5}%", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,5}%", value):
         raise ValueError(f'cannot read {show_value(value)} as a share of a CPU; write "150%"')
     return int(value[:-1])
 

@@ -115,9 +115,9 @@ def _parse_text(text: str, zone: ZoneInfo) -> Schedule:
         if text.lower() not in MACROS:
             raise ValueError(f"cannot read {show_value(text)} as a macro; write one of {', '.join(MACROS)}")
         return Recurring(parse_cron(MACROS[text.lower()]), zone)
-    if re.match(r"R\d*/", text):
+    if re.match(r"R[0-9]*/", text):
         raise ValueError(f"repeating intervals are not supported yet; {SCHEDULE_FORM}")
-    if re.match(r"\d{4}-", text):
+    if re.match(r"[0-9]{4}-", text):
         return Once(text, parse_timestamp(text, zone))
     return Recurring(parse_cron(text), zone)
 

@@ -26,9 +26,9 @@ for _names, _usec in (
 ):
     _UNITS.update(dict.fromkeys(_names.split(), _usec))
 
-_PIECE = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([a-zA-Zµ]*)")
+_PIECE = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([a-zA-Zµ]*)")
 _SIZES = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([BKMGTP]?)")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([BKMGTP]?)")
 
 DURATION_FORM = 'write "10s", "5m", "1h30m", or a number of seconds'
 SIZE_FORM = 'write "512M", "2G", or a number of bytes'
@@ -78,7 +78,7 @@ def parse_size(value: str | int) -> int:
         if match:
             number = float(match[1]) if "." in match[1] else int(match[1])
             size = round(number * _SIZES[match[2]])
-    elif not isinstance(value, bool):
+    elif isinstance(value, int) and not isinstance(value, bool):
         size = value
     if size is None or not 0 <= size < 2**63:
         raise ValueError(f"cannot read {show_value(value)} as a size; {SIZE_FORM}")

@@ -37,6 +37,9 @@ _KINDS = {
 }
 
 
+MOST = 20
+"""Problems that are told of one file. A hostile megabyte has a hundred thousand; nobody reads more than a screen."""
+
 KnownKeys = Callable[[Place, dict[str, Any]], "list[str]"]
 """Which keys may stand in the object at a place."""
 
@@ -48,7 +51,7 @@ def required(key: str) -> Problem:
 def reword(error: ValidationError, values: dict[str, Any], known_keys: KnownKeys) -> list[Problem]:
     """A problem for each finding of pydantic's about `values`."""
     problems: dict[str, Problem] = {}
-    for found in error.errors(include_url=False):
+    for found in error.errors(include_url=False)[:MOST]:
         place = _place(found["loc"], values)
         # A union reports each branch; the first one that speaks of a place is enough.
         problems.setdefault(show_place(place), Problem(show_place(place), _sentence(found, place, values, known_keys)))

@@ -1,0 +1,377 @@
+"""The runner's one loop: orders come in, runs start and end, answers go out.
+
+Started by the daemon as `python -I -m jobschedd.runner FD`, FD being its end of a socket pair. One thread, one
+selector, nothing that blocks. A pidfd for each run would still need SIGCHLD for the orphans that we inherit as
+child subreaper, so SIGCHLD wakes the loop for both; a child of ours keeps its number until it is reaped, so
+signalling it by number is safe. Processes that are not ours are signalled by pidfd (tree.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import gc
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from typing import Any
+
+from jobschedd.runner import tree
+from jobschedd.runner.launch import CannotStart, NoRoom, start
+from jobschedd.runner.output import PIECE, SHARE, drain, open_journal
+from jobschedd.runner.wire import VERSION, Frames, pack
+
+SLICE = 16
+"""Starts between two looks at everything else."""
+
+TRY_AGAIN = 0.25
+"""Seconds after which a start that found no room is tried again, if no run has ended before."""
+
+LEFTOVER_GRACE = 10.0
+"""Seconds from SIGTERM to SIGKILL for what a run leaves behind."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _now() -> int:
+    """Wall clock in microseconds. This process has no clock room: the only clock it reads is the record's."""
+    return time.time_ns() // 1_000
+
+
+class _Run:
+    __slots__ = ("held", "job_id", "pid", "pipe", "run_id")
+
+    def __init__(self, run_id: str, job_id: str, pid: int, pipe: int | None) -> None:
+        self.run_id = run_id
+        self.job_id = job_id
+        self.pid = pid
+        self.pipe = pipe
+        self.held = False
+        """The pipe is not read just now."""
+
+
+class Runner:
+    def __init__(self, daemon: socket.socket, soft_files: int) -> None:
+        self._daemon: socket.socket | None = daemon
+        self._soft_files = soft_files
+        self._frames = Frames()
+        self._outgoing = bytearray()
+        self._journal: str | None = None
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._no_room_until = 0.0
+        self._runs: dict[str, _Run] = {}
+        self._by_pid: dict[int, _Run] = {}
+        self._on_the_way = 0
+        """Bytes of output that the daemon has not taken yet."""
+        self._leftovers: dict[int, float] = {}
+        """Orphans of runs that are over, and when they are killed."""
+        self._deaths = False
+        """Something has ended since the orphans were last looked at."""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(daemon, selectors.EVENT_READ, self._hear)
+        self._selector.register(_wake_on_sigchld(soft_files), selectors.EVENT_READ, self._reap)
+        self._say({"hello": VERSION, "pid": os.getpid()})
+
+    def serve(self) -> None:
+        """Until the daemon is gone and no run is left. (The next daemon will find us here once it can adopt.)"""
+        while self._daemon is not None or self._runs or self._waiting or self._leftovers:
+            for key, events in self._selector.select(self._patience()):
+                if events & selectors.EVENT_WRITE:
+                    self._flush()
+                if events & selectors.EVENT_READ:
+                    key.data(key.fd)
+            self._start_some()
+            self._end_leftovers()
+            self._flush()
+
+    def _patience(self) -> float | None:
+        """Seconds until there is something to do without being woken."""
+        now = time.monotonic()
+        moments = [*self._leftovers.values()]
+        if self._waiting:
+            moments.append(self._no_room_until)
+        return max(0.0, min(moments) - now) if moments else None
+
+    # -- the daemon ----------------------------------------------------------------------------------------------
+
+    def _hear(self, _fd: int) -> None:
+        assert self._daemon is not None
+        try:
+            piece = self._daemon.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            piece = b""
+        if not piece:
+            self._lose_daemon()
+            return
+        for order in self._frames.feed(piece):
+            self._obey(order)
+
+    def _lose_daemon(self) -> None:
+        if self._daemon is None:
+            return
+        self._selector.unregister(self._daemon)
+        self._daemon.close()
+        self._daemon = None
+        self._outgoing.clear()
+        self._took(self._on_the_way)
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        match order:
+            case {"hello": version, "journal": journal}:
+                if version != VERSION:
+                    raise ValueError(f"cannot speak version {version} of the protocol; this runner speaks {VERSION}")
+                self._journal = journal
+            case {"start": starts}:
+                self._waiting.extend(starts)
+            case {"end": run_ids, "signal": number}:
+                self._end(run_ids, number)
+            case {"took": size}:
+                self._took(size)
+            case {"orphans": orphans}:
+                tree.end({orphan["run_id"]: orphan["pid"] for orphan in orphans}, signal.SIGKILL)
+            case _:
+                raise ValueError(f"cannot obey an order with the keys {', '.join(order)}")
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        if self._daemon is not None:
+            self._outgoing += pack(answer)
+
+    def _flush(self) -> None:
+        if self._daemon is None:
+            return
+        while self._outgoing:
+            try:
+                sent = self._daemon.send(self._outgoing)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                self._lose_daemon()
+                return
+            del self._outgoing[:sent]
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outgoing else 0)
+        if self._selector.get_key(self._daemon).events != wanted:
+            self._selector.modify(self._daemon, wanted, self._hear)
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    def _start_some(self) -> None:
+        if not self._waiting or time.monotonic() < self._no_room_until:
+            return
+        started = []
+        for _ in range(min(SLICE, len(self._waiting))):
+            order = self._waiting[0]
+            try:
+                run = self._start(order)
+            except NoRoom:
+                # In order, and late rather than never: the next end of a run, or a moment, may make room.
+                self._no_room_until = time.monotonic() + TRY_AGAIN
+                break
+            except CannotStart as error:
+                self._say({"refused": [{"run_id": order["run_id"], "reason": str(error)}]})
+            else:
+                started.append({"run_id": run.run_id, "pid": run.pid, "at": _now()})
+            self._waiting.popleft()
+        if started:
+            self._say({"started": started})
+
+    def _start(self, order: dict[str, Any]) -> _Run:
+        pipe = None
+        output = open_journal(self._journal, order["job_id"]) if self._journal else None
+        try:
+            if output is None:
+                try:
+                    read_end, output = os.pipe2(os.O_CLOEXEC)
+                    pipe = _above(read_end, self._soft_files)
+                except OSError as error:
+                    raise NoRoom from error
+                os.set_blocking(pipe, False)
+            pid = start(order, output, self._soft_files)
+        except BaseException:
+            if pipe is not None:
+                os.close(pipe)
+            raise
+        finally:
+            if output is not None:
+                os.close(output)
+        run = _Run(order["run_id"], order["job_id"], pid, pipe)
+        self._runs[run.run_id] = run
+        self._by_pid[pid] = run
+        if pipe is not None:
+            self._listen_to(run)
+        return run
+
+    # -- output --------------------------------------------------------------------------------------------------
+
+    def _listen_to(self, run: _Run) -> None:
+        assert run.pipe is not None
+        run.held = self._on_the_way >= SHARE
+        if not run.held:
+            self._selector.register(run.pipe, selectors.EVENT_READ, lambda _fd: self._forward(run))
+
+    def _forward(self, run: _Run) -> None:
+        """Pass on a piece of a run's output, and let its pipe rest when too much is on its way."""
+        if run.pipe is None or run.held:
+            return  # closed or put to rest by what came before it in the same look
+        piece = drain(run.pipe)
+        if not piece:
+            # Every writer has closed it, which a run may do long before it ends.
+            self._selector.unregister(run.pipe)
+            os.close(run.pipe)
+            run.pipe = None
+            return
+        self._pass_on(run, piece)
+        if self._on_the_way >= SHARE:
+            self._selector.unregister(run.pipe)
+            run.held = True
+
+    def _pass_on(self, run: _Run, piece: bytes) -> None:
+        if self._daemon is None:
+            return  # nobody is left to read it; the job must not be held up by that
+        self._on_the_way += len(piece)
+        text = piece.decode("utf-8", "backslashreplace")
+        self._say({"output": run.run_id, "job": run.job_id, "text": text, "size": len(piece)})
+
+    def _took(self, size: int) -> None:
+        self._on_the_way -= size
+        if self._on_the_way < SHARE:
+            for run in self._runs.values():
+                if run.held:
+                    self._listen_to(run)
+
+    def _close_output(self, run: _Run) -> None:
+        """Pass on what is in the pipe now. What is left of the run may hold it open, so its end is not waited for."""
+        if run.pipe is None:
+            return
+        if not run.held:
+            self._selector.unregister(run.pipe)
+        for _ in range(fcntl.fcntl(run.pipe, fcntl.F_GETPIPE_SZ) // PIECE + 1):
+            piece = drain(run.pipe)
+            if not piece:
+                break
+            self._pass_on(run, piece)
+        os.close(run.pipe)
+        run.pipe = None
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def _end(self, run_ids: list[str], number: int) -> None:
+        for order in [order for order in self._waiting if order["run_id"] in run_ids]:
+            self._waiting.remove(order)
+            self._say({"refused": [{"run_id": order["run_id"], "reason": "stopped before it could start"}]})
+        tree.end({run_id: self._runs[run_id].pid for run_id in run_ids if run_id in self._runs}, number)
+
+    def _reap(self, wake: int) -> None:
+        drain(wake)
+        ended = []
+        while True:
+            try:
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break
+            if dead is None:
+                break
+            _, status, usage = os.wait4(dead.si_pid, 0)
+            self._deaths = True
+            self._leftovers.pop(dead.si_pid, None)
+            run = self._by_pid.pop(dead.si_pid, None)
+            if run is not None:
+                ended.append(self._finish(run, status, usage))
+        if ended:
+            self._no_room_until = 0.0
+            self._say({"ended": ended})
+
+    def _finish(self, run: _Run, status: int, usage: resource.struct_rusage) -> dict[str, Any]:
+        del self._runs[run.run_id]
+        at = _now()
+        self._close_output(run)
+        code = os.waitstatus_to_exitcode(status)
+        return {
+            "run_id": run.run_id,
+            "at": at,
+            "exit_code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            "cpu_usec": round((usage.ru_utime + usage.ru_stime) * 1_000_000),
+            "memory_peak": usage.ru_maxrss * 1024,
+        }
+
+    def _end_leftovers(self) -> None:
+        """End what runs have left behind: a run is over when its main process is.
+
+        Only looked at after a death: that is when we inherit. A child of ours that is no run is an orphan of one.
+        """
+        if self._deaths:
+            self._deaths = False
+            for pid in tree.children():
+                if pid not in self._by_pid and pid not in self._leftovers:
+                    run_id = tree.run_of(pid)
+                    if run_id is not None and run_id not in self._runs:
+                        os.kill(pid, signal.SIGTERM)
+                        self._leftovers[pid] = time.monotonic() + LEFTOVER_GRACE
+        if self._leftovers:
+            now = time.monotonic()
+            for pid, deadline in self._leftovers.items():
+                if deadline <= now:
+                    os.kill(pid, signal.SIGKILL)
+                    self._leftovers[pid] = now + LEFTOVER_GRACE
+
+
+def _above(descriptor: int, limit: int) -> int:
+    """The same file under a number that is out of the way of `launch._soft_limit`."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _lasting(limit))
+    os.close(descriptor)
+    return moved
+
+
+def _lasting(limit: int) -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit if soft > limit else 3
+
+
+def _wake_on_sigchld(limit: int) -> int:
+    """A descriptor that becomes readable when a child ends."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    read_end, write_end = _above(read_end, limit), _above(write_end, limit)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    return read_end
+
+
+def _stand_alone() -> int:
+    """Let nothing of whoever started the daemon reach a job. The soft limit on open files that jobs get."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not None:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # Of no use to jobs, and harmful: a terminal's hang-up or ^C is for the daemon to judge.
+    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
+        if int(file.read()) < 0:
+            file.write(b"0")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "cannot become a child subreaper")
+    return soft
+
+
+def main() -> None:
+    soft_files = _stand_alone()
+    daemon = socket.socket(fileno=_above(int(sys.argv[1]), soft_files))
+    daemon.setblocking(False)
+    runner = Runner(daemon, soft_files)
+    # Fork copies page tables; a collector that wanders through old objects makes it copy the pages too.
+    gc.freeze()
+    runner.serve()
+
+
+if __name__ == "__main__":
+    main()

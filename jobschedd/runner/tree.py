@@ -1,0 +1,112 @@
+"""Everything a run has started, found without cgroups, and signalled without hitting anybody else.
+
+A run is a session, what carries its id in the environment, and what descends from either. That finds daemons that
+forked twice and left the session; it does not find one that also emptied its environment. Runs with a cgroup of
+their own will not need this room.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NamedTuple
+
+MOST_PASSES = 20
+"""A process that forks faster than it is found is chased this often."""
+
+
+class Process(NamedTuple):
+    pid: int
+    parent: int
+    session: int
+    born: int
+    """Clock ticks after boot. A pid and this together name a process for good."""
+
+
+def read_process(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    # The name, in brackets, may hold anything; what follows the last bracket is numbers, from field 3 on.
+    fields = text[text.rfind(b")") + 2 :].split()
+    if fields[0] == b"Z":
+        return None
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def run_of(pid: int) -> str | None:
+    """The run whose id stands in a process's environment."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read()
+    except OSError:
+        return None
+    for variable in environment.split(b"\0"):
+        if variable.startswith(b"JOBSCHEDD_RUN_ID="):
+            return variable.partition(b"=")[2].decode("ascii", "replace")
+    return None
+
+
+def children() -> list[int]:
+    """Our own children, those included that we have inherited."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/self/task/{pid}/children", "rb") as file:
+            return [int(child) for child in file.read().split()]
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+        return [process.pid for process in _all_processes().values() if process.parent == pid]
+
+
+def find(runs: dict[str, int]) -> set[Process]:
+    """All processes of these runs, given by id and main process."""
+    processes = _all_processes()
+    mains = set(runs.values())
+    found = {process.pid for process in processes.values() if process.session in mains or run_of(process.pid) in runs}
+    below: dict[int, list[int]] = {}
+    for process in processes.values():
+        below.setdefault(process.parent, []).append(process.pid)
+    waiting = list(found)
+    while waiting:
+        for child in below.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return {processes[pid] for pid in found - {1, os.getpid(), os.getppid()}}
+
+
+def end(runs: dict[str, int], number: int) -> None:
+    """Send a signal to all processes of these runs; SIGKILL until none is left that was not hit."""
+    hit: set[Process] = set()
+    for _ in range(MOST_PASSES if number == signal.SIGKILL else 1):
+        fresh = find(runs) - hit
+        if not fresh:
+            return
+        for process in fresh:
+            _send(process, number)
+            # A stopped process takes nothing but SIGKILL before it goes on.
+            if number != signal.SIGKILL:
+                _send(process, signal.SIGCONT)
+        hit |= fresh
+
+
+def _send(process: Process, number: int) -> None:
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:
+        return
+    try:
+        # The handle holds whoever has the number now; only if that was born when the one that was found was.
+        now = read_process(process.pid)
+        if now and now.born == process.born:
+            signal.pidfd_send_signal(handle, number)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+    finally:
+        os.close(handle)
+
+
+def _all_processes() -> dict[int, Process]:
+    found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())
+    return {process.pid: process for process in found if process}

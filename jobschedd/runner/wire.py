@@ -1,0 +1,48 @@
+"""How daemon and runner speak: four bytes of length, big-endian, then that many bytes of JSON.
+
+The daemon orders: `start`, `end`, `took`, `orphans`. The runner answers: `started`, `refused`, `ended`, `output`.
+Each frame is one object with one of these keys; VERSION goes first, both ways, in a `hello`.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+VERSION = 1
+LONGEST = 16 << 20
+"""Bytes of a frame. A start may carry an environment and arguments of 128 KiB each; 32 go together."""
+
+_LENGTH = struct.Struct(">I")
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+class Frames:
+    """Puts the pieces that a stream socket delivers together again."""
+
+    def __init__(self) -> None:
+        self._pieces = bytearray()
+
+    def feed(self, piece: bytes) -> list[dict[str, Any]]:
+        """The messages that are whole with this piece. Raises ValueError for what no peer of ours sends."""
+        self._pieces += piece
+        messages, position = [], 0
+        while len(self._pieces) - position >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._pieces, position)
+            if length > LONGEST:
+                raise ValueError(f"cannot take a frame of {length} bytes; at most {LONGEST} are allowed")
+            end = position + _LENGTH.size + length
+            if len(self._pieces) < end:
+                break
+            message = json.loads(self._pieces[position + _LENGTH.size : end])
+            if not isinstance(message, dict):
+                raise ValueError("cannot take a frame that is not an object")
+            messages.append(message)
+            position = end
+        del self._pieces[:position]
+        return messages

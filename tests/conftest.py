@@ -1,0 +1,143 @@
+"""What the tests share: values that are tedious to make, and a world that stands still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobschedd.model import message
+from jobschedd.model.event import Event
+from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.launch import Launch
+from jobschedd.model.run import SECOND, Ending, Instant, Run
+from jobschedd.scheduler import Scheduler
+
+
+def at(text: str, zone: str = "UTC") -> Instant:
+    """The instant of a local time written as `2026-03-29 02:30`."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()) * SECOND
+
+
+def local(instant: Instant | None, zone: str = "UTC") -> str:
+    assert instant is not None
+    return datetime.fromtimestamp(instant // SECOND, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")
+
+
+def job_values(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> dict[str, Any]:
+    command = keys.pop("command", "true")
+    return {
+        "job_id": job_id,
+        "schedule": schedule,
+        "task": {"type": "execute_command", "command": command},
+    } | keys
+
+
+def job_file(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> bytes:
+    return json.dumps(job_values(job_id, schedule, **keys), indent=1).encode()
+
+
+def definition(job_id: str = "job", schedule: Any = "* * * * *", *, path: str = "", **keys: Any) -> Definition:
+    data = job_file(job_id, schedule, **keys)
+    return parse("x.json", path or f"/etc/jobs.d/{job_id}.json", data, Defaults())
+
+
+def change(name: str, *args: Any, **keys: Any) -> message.FileChange:
+    """A file that describes a job; without a job id, one that is gone."""
+    path = f"/etc/jobs.d/{name}"
+    made = definition(*args, path=path, **keys) if args else None
+    return message.FileChange(name, path, made)
+
+
+class StandingClock:
+    """A clock that a test sets."""
+
+    def __init__(self, now: Instant) -> None:
+        self.wall = now
+        self.passed = 0
+        self._ids = 0
+
+    def now(self) -> Instant:
+        return self.wall
+
+    def elapsed(self) -> int:
+        return self.passed
+
+    def run_id(self, now: Instant) -> str:
+        self._ids += 1
+        return f"run-{self._ids}"
+
+    def advance(self, usec: int) -> None:
+        self.wall += usec
+        self.passed += usec
+
+
+class RecordingRunner:
+    """A runner that starts nothing and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[Run, Launch]] = []
+        self.ended: list[tuple[tuple[str, ...], int]] = []
+
+    def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
+        self.started += runs
+
+    def end(self, run_ids: Sequence[str], signal: int) -> None:
+        self.ended.append((tuple(run_ids), signal))
+
+
+class World:
+    """A scheduler that is cranked by hand."""
+
+    def __init__(self, now: Instant) -> None:
+        self.clock = StandingClock(now)
+        self.runner = RecordingRunner()
+        self.events: list[Event] = []
+        self.inbox: SimpleQueue[message.Message] = SimpleQueue()
+        self.scheduler = Scheduler(self.inbox, self.clock, self.runner, self.events.append)
+
+    def say(self, received: message.Message) -> None:
+        self.scheduler.turn(received)
+
+    def load(self, *changes: message.FileChange) -> None:
+        self.say(message.JobsChanged(changes))
+
+    def pass_time(self, usec: int) -> None:
+        """Let time pass and the scheduler wake up once."""
+        self.clock.advance(usec)
+        self.scheduler.turn(None)
+
+    def step_clock(self, usec: int) -> None:
+        self.clock.wall += usec
+        self.scheduler.turn(None)
+
+    def end(self, run: Run, *, exit_code: int | None = 0, signal: int | None = None) -> None:
+        self.say(message.RunEnded(run.run_id, self.clock.wall, Ending(exit_code, signal, 1000, 4096)))
+
+    def next_due(self, job_id: str) -> Instant | None:
+        reply: SimpleQueue[Instant | None] = SimpleQueue()
+        self.say(message.AskNext(job_id, reply))
+        return reply.get_nowait()
+
+    def status(self) -> message.Status:
+        reply: SimpleQueue[message.Status] = SimpleQueue()
+        self.say(message.AskStatus(reply))
+        return reply.get_nowait()
+
+    @property
+    def runs(self) -> list[tuple[str, str]]:
+        """Job and instant of every start so far."""
+        return [(run.job_id, local(run.scheduled_at)[:19]) for run, _ in self.runner.started]
+
+    def said(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def world() -> World:
+    return World(at("2026-11-23 08:00:30"))

@@ -1,0 +1,177 @@
+"""A Debian of our own, booted by systemd-nspawn from a directory, with the project installed in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+SUITE = "bookworm"
+PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,python3-dev,gcc,libc6-dev,pkg-config,libsystemd-dev"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobschedd-test"
+PATIENCE = 60.0
+
+
+def why_not() -> str | None:
+    """What keeps this machine from booting one; None: nothing does."""
+    if os.geteuid() != 0:
+        return "only root can boot a container"
+    for tool in ("debootstrap", "systemd-nspawn", "nsenter"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    return None
+
+
+def _call(*command: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+
+
+def _lend_network(root: Path) -> None:
+    """Hand in how this machine reaches its package registries: names, certificates and pip's settings."""
+    for file in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"):
+        if Path(file).exists():
+            shutil.copy(file, root / file[1:])
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    if certificates.exists():
+        (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+        shutil.copy(certificates, root / "etc/ssl/certs/ca-certificates.crt")
+
+
+def base_root() -> Path:
+    """A root with the locked dependencies in /opt/jobschedd, made once and kept in the cache."""
+    key = sha256((PROJECT / "requirements.lock").read_bytes() + PACKAGES.encode()).hexdigest()[:16]
+    root = CACHE / f"{SUITE}-{key}"
+    if root.is_dir():
+        return root
+    CACHE.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=CACHE))
+    making.chmod(0o755)
+    print(f"\nmaking a {SUITE} root for the system tests in {root}: a few minutes, once", file=sys.stderr, flush=True)
+    _call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(making))
+    _lend_network(making)
+    shutil.copy(PROJECT / "requirements.lock", making / "opt/requirements.lock")
+    _call("chroot", str(making), "python3", "-m", "venv", "/opt/jobschedd")
+    _call("chroot", str(making), "/opt/jobschedd/bin/pip", "install", "-q", "--require-hashes", "-r", "/opt/requirements.lock")
+    making.rename(root)
+    return root
+
+
+class Machine:
+    """Booted on an overlay over the cached root; what happens in it is gone when it is closed."""
+
+    def __init__(self, work: Path) -> None:
+        self._work = work
+        self.root = work / "root"
+        for name in ("upper", "work", "root"):
+            (work / name).mkdir(parents=True)
+        layers = f"lowerdir={base_root()},upperdir={work / 'upper'},workdir={work / 'work'}"
+        _call("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        try:
+            self._install()
+            self._boot()
+        except BaseException:
+            self.close()
+            raise
+
+    def _install(self) -> None:
+        wheels = self._work / "wheels"
+        _call(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(PROJECT))
+        (wheel,) = wheels.glob("*.whl")
+        shutil.copy(wheel, self.root / "opt" / wheel.name)
+        _call("chroot", str(self.root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
+        for name in ("jobschedd", "jobctl"):
+            (self.root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
+        shutil.copy(PROJECT / "systemd/jobschedd.service", self.root / "lib/systemd/system/jobschedd.service")
+        shutil.copy(PROJECT / "systemd/jobschedd.catalog", self.root / "usr/lib/systemd/catalog/jobschedd.catalog")
+        _call("chroot", str(self.root), "journalctl", "--update-catalog")
+
+    def _boot(self) -> None:
+        self._console = open(self._work / "console", "wb")  # noqa: SIM115 - closed with the machine
+        self._nspawn = subprocess.Popen(
+            [
+                "systemd-nspawn", "-q", "-D", str(self.root), "--boot", "--register=no", "--keep-unit",
+                "--private-network", "--console=pipe",
+            ],
+            env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=self._console,
+            stderr=self._console,
+        )  # fmt: skip
+        self.until("systemd runs as the container's init", lambda: self._find_init() is not None)
+        init = self._find_init()
+        assert init is not None
+        self._init = init
+        self.until(
+            "the container has booted",
+            lambda: self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
+        )
+
+    def _find_init(self) -> int | None:
+        if self._nspawn.poll() is not None:
+            raise AssertionError(f"systemd-nspawn ended: {(self._work / 'console').read_text(errors='replace')[-2000:]}")
+        pid = self._nspawn.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for child in children:
+            if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return int(child)
+        return None
+
+    def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._init), "-a", "--", *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return done
+
+    def systemctl(self, *arguments: str) -> str:
+        return self.run("systemctl", *arguments, check=True).stdout.strip()
+
+    def show(self, key: str) -> str:
+        return self.systemctl("show", "jobschedd", f"--property={key}", "--value")
+
+    def journal(self, *arguments: str) -> str:
+        return self.run("journalctl", "--no-pager", "-q", "-o", "cat", *arguments).stdout
+
+    def put(self, path: str, text: str) -> None:
+        """Put a file in place as an administrator does: written beside, then renamed."""
+        target = Path(f"/proc/{self._init}/root{path}")
+        beside = target.with_name(f".{target.name}.new")
+        beside.write_text(text)
+        beside.rename(target)
+
+    def remove(self, path: str) -> None:
+        Path(f"/proc/{self._init}/root{path}").unlink()
+
+    @staticmethod
+    def until(what: str, holds: Callable[[], bool], patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
+        while not holds():
+            assert time.monotonic() < deadline, f"waited {patience} s in vain until {what}"
+            time.sleep(0.05)  # what is asked lives in another system; there is nothing here to wait on
+
+    def close(self) -> None:
+        if hasattr(self, "_nspawn"):
+            self._nspawn.terminate()
+            try:
+                self._nspawn.wait(20)
+            except subprocess.TimeoutExpired:
+                self._nspawn.kill()
+                self._nspawn.wait()
+            self._console.close()
+        _call("umount", "-l", str(self.root))
+        # The container's own mounts lie under the overlay's upper directory; nothing of them is ours to keep.
+        shutil.rmtree(self._work, ignore_errors=True)

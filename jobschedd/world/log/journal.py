@@ -59,7 +59,7 @@ class Journal:
                     self._socket.connect(self._path)
                 self._socket.send(entry)
             except OSError:
-                self._close()
+                self.close()
             else:
                 return
         self._instead.write_event(event, at)
@@ -68,7 +68,7 @@ class Journal:
         # Output reaches the journal by a stream of its own; this is what no stream could be had for.
         self._instead.write_output(output, at)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None

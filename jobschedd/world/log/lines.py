@@ -51,6 +51,9 @@ class _Lines(ABC):
         if lines:
             self._write(self.show_output(output, lines, at))
 
+    def close(self) -> None:
+        """The stream is not ours."""
+
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()

@@ -34,6 +34,9 @@ class Sink(Protocol):
     def write_output(self, output: Output, at: Instant) -> None:
         """Write a piece of a job's output."""
 
+    def close(self) -> None:
+        """Let go of what it writes to, where that is its own."""
+
 
 class Log:
     """Implements ports.Listener."""
@@ -91,6 +94,7 @@ class Log:
             except OSError:
                 # stderr is closed or full: there is nowhere left to say so but in the count.
                 self._dropped += 1
+        self._sink.close()
 
 
 class RemarkHandler(logging.Handler):

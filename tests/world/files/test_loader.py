@@ -180,7 +180,7 @@ def test_a_swap_between_check_and_read_never_brings_the_wrong_content(directory:
     os.link(good, target)
     files = Files(directory)
     files.start()
-    for turn in range(10_000):
+    for turn in range(1, 10_001):
         beside = directory / ".swap"
         os.link(bad if turn % 2 else good, beside)
         os.rename(beside, target)
@@ -233,7 +233,7 @@ def test_a_file_that_is_linked_in_from_nowhere_is_found(files: Files) -> None:
     """O_TMPFILE and linkat(2): a create without a close."""
     unnamed = os.open(files.directory, os.O_TMPFILE | os.O_WRONLY, 0o644)
     os.write(unnamed, job_file("a", description="linked"))
-    os.link(f"/proc/self/fd/{unnamed}", files.directory / "a.json", follow_symlinks=True)
+    os.link(f"/proc/self/fd/{unnamed}", files.directory / "a.json", src_dir_fd=unnamed, follow_symlinks=True)
     os.close(unnamed)
     files.until({"a.json": "linked"})
 

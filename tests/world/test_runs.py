@@ -1,0 +1,465 @@
+"""The runner process, by its own door: real processes, started, seen and ended."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import pytest
+
+from jobschedd.model.launch import Launch
+from jobschedd.model.message import Message, RunEnded, RunnerLost, RunRefused, RunStarted
+from jobschedd.model.run import Cause, Run
+from jobschedd.world.clock import SystemClock
+from jobschedd.world.runs import RunnerProcess
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start runs as somebody else")
+PATIENCE = 20.0
+SHELL = ("/bin/sh", "-c")
+M = TypeVar("M")
+
+
+class Runs:
+    """A runner process, and what came of the runs it was given."""
+
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[Message] = SimpleQueue()
+        self.clock = SystemClock()
+        self._pieces: dict[str, list[str]] = {}
+        self.take_output = threading.Event()
+        self.take_output.set()
+        self.process = RunnerProcess(self.inbox, self.clock, self._hear, journal=None)
+        self.process.open()
+        self.unread: list[Message] = []
+        self._count = 0
+
+    def _hear(self, _job: str, run_id: str, text: str, written: Callable[[], None]) -> None:
+        self.take_output.wait(PATIENCE)
+        self._pieces.setdefault(run_id, []).append(text)
+        written()
+
+    def output(self, run_id: str) -> str:
+        return "".join(self._pieces.get(run_id, ()))
+
+    def make(self, *argv: str, **circumstances: Any) -> tuple[Run, Launch]:
+        self._count += 1
+        run = Run(f"run-{os.getpid()}-{self._count}", "job", 1_700_000_000_000_000, Cause.SCHEDULE)
+        return run, Launch(argv=argv, **circumstances)
+
+    def start(self, *argv: str, **circumstances: Any) -> str:
+        run, launch = self.make(*argv, **circumstances)
+        self.process.start([(run, launch)])
+        return run.run_id
+
+    def next(self, kind: type[M], run_id: str | None = None) -> M:
+        """The next message of a kind (about a run); others are kept."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            for message in self.unread:
+                if isinstance(message, kind) and (run_id is None or getattr(message, "run_id", None) == run_id):
+                    self.unread.remove(message)
+                    return message
+            try:
+                self.unread.append(self.inbox.get(timeout=max(0.001, deadline - time.monotonic())))
+            except Empty:
+                raise AssertionError(f"no {kind.__name__}; there is {self.unread}") from None
+
+    def finish(self, *argv: str, **circumstances: Any) -> tuple[RunEnded, str]:
+        """Start, wait for the end; the end and the output."""
+        run_id = self.start(*argv, **circumstances)
+        ended = self.next(RunEnded, run_id)
+        return ended, self.output(run_id)
+
+    def shell(self, script: str, **circumstances: Any) -> str:
+        ended, output = self.finish(*SHELL, script, **circumstances)
+        assert ended.ending.exit_code == 0, output
+        return output
+
+    def refusal(self, *argv: str, **circumstances: Any) -> str:
+        return self.next(RunRefused, self.start(*argv, **circumstances)).reason
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    made = Runs()
+    yield made
+    made.process.close()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended. (A zombie has, too.)"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def await_gone(pid: int) -> None:
+    """Wait until a process that is not ours to reap has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    with os.fdopen(handle):
+        import select
+
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(PATIENCE * 1000), f"process {pid} lives on"
+
+
+# -- how a run ends ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_starts_and_ends_and_says_so(runs: Runs) -> None:
+    before = runs.clock.now()
+    run_id = runs.start(*SHELL, "exit 3")
+    started = runs.next(RunStarted, run_id)
+    ended = runs.next(RunEnded, run_id)
+    assert before <= started.started_at <= ended.ended_at <= runs.clock.now()
+    assert (ended.ending.exit_code, ended.ending.signal) == (3, None)
+
+
+def test_a_signal_that_ends_a_run_is_told(runs: Runs) -> None:
+    ended, _ = runs.finish(*SHELL, "kill -SEGV $$")
+    assert (ended.ending.exit_code, ended.ending.signal) == (None, signal.SIGSEGV)
+
+
+def test_what_a_run_has_used_is_told(runs: Runs) -> None:
+    script = "x = bytearray(80 << 20)\nimport time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    ended, _ = runs.finish(sys.executable, "-c", script)
+    assert 200_000 <= ended.ending.cpu_usec < 5_000_000
+    assert ended.ending.memory_peak is not None
+    assert 80 << 20 <= ended.ending.memory_peak < 400 << 20
+
+
+def test_two_hundred_runs_at_once_each_end_as_they_should(runs: Runs) -> None:
+    orders = [runs.make(*SHELL, f"exit {number % 100}") for number in range(200)]
+    runs.process.start(orders)
+    codes = {ended.run_id: ended.ending.exit_code for ended in (runs.next(RunEnded) for _ in orders)}
+    assert [codes[run.run_id] for run, _ in orders] == [number % 100 for number in range(200)]
+
+
+# -- what a run is given -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("A25")
+def test_a_list_goes_to_the_program_as_it_is(runs: Runs) -> None:
+    _, output = runs.finish("/usr/bin/printf", "%s|", "a b", "$HOME", "-x", "", ";", "*")
+    assert output == "a b|$HOME|-x||;|*|"
+
+
+@pytest.mark.fault("A23")
+def test_the_environment_is_made_from_nothing(runs: Runs) -> None:
+    os.environ["JOBSCHEDD_TEST_LEAK"] = "leaked"
+    try:
+        fresh = Runs()
+        output = fresh.shell("env", env=(("EXTRA", "a\nb"), ("PATH", "/opt/bin:/usr/bin:/bin")), timezone="Asia/Tokyo")
+        fresh.process.close()
+    finally:
+        del os.environ["JOBSCHEDD_TEST_LEAK"]
+    names = set(re.findall(r"^([A-Z_]+)=", output, re.MULTILINE))
+    assert names - {"_", "PWD", "OLDPWD", "SHLVL"} == {
+        "PATH", "HOME", "LOGNAME", "USER", "SHELL", "LANG", "TZ", "EXTRA", "JOBSCHEDD_JOB_ID", "JOBSCHEDD_RUN_ID",
+        "JOBSCHEDD_SCHEDULED_AT", "JOBSCHEDD_ATTEMPT",
+    }  # fmt: skip
+    person = pwd.getpwuid(os.geteuid())
+    for line in (
+        f"HOME={person.pw_dir}", f"USER={person.pw_name}", f"LOGNAME={person.pw_name}", "SHELL=/bin/sh",
+        "TZ=Asia/Tokyo", "JOBSCHEDD_SCHEDULED_AT=2023-11-14T22:13:20Z", "PATH=/opt/bin:/usr/bin:/bin", "EXTRA=a\nb",
+    ):  # fmt: skip
+        assert f"{line}\n" in output
+
+
+@pytest.mark.fault("A24")
+def test_nothing_of_ours_reaches_a_run(runs: Runs) -> None:
+    script = (
+        "ls -l /proc/self/fd | wc -l; umask; pwd; ulimit -Sn; cat /proc/self/oom_score_adj; nice;"
+        "grep -E '^Sig(Blk|Ign|Cgt)|^TracerPid' /proc/self/status; ps -o sid=,tty= -p $$; echo $$"
+    )
+    lines = runs.shell(script).splitlines()
+    # total, 0, 1, 2 and the descriptor that ls itself reads by
+    assert lines[0] == "5"
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert lines[1:6] == ["0022", "/", str(soft), "0", "0"]
+    masks = dict(line.split() for line in lines[6:10])
+    assert masks["SigBlk:"] == masks["SigIgn:"] == "0000000000000000"
+    session, terminal = lines[10].split()
+    assert (session, terminal) == (lines[11], "?")
+
+
+@pytest.mark.fault("A24")
+def test_what_the_daemon_ignores_or_blocks_is_not_inherited() -> None:
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        fresh = Runs()
+        output = fresh.shell("grep -E '^Sig(Blk|Ign)' /proc/self/status")
+        fresh.process.close()
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    assert set(output.split()[1::2]) == {"0000000000000000"}
+
+
+@as_root
+@pytest.mark.fault("A24")
+def test_a_daemon_that_is_spared_by_the_oom_killer_does_not_spare_its_runs() -> None:
+    adjust = Path("/proc/self/oom_score_adj")
+    before = adjust.read_text()
+    try:
+        adjust.write_text("-900")
+    except PermissionError:
+        pytest.skip("this machine lets nobody be spared")
+    try:
+        fresh = Runs()
+        assert fresh.shell("cat /proc/self/oom_score_adj") == "0\n"
+        fresh.process.close()
+    finally:
+        adjust.write_text(before)
+
+
+def test_standard_input_is_the_given_text_or_nothing(runs: Runs) -> None:
+    text = "ü\n" * 200_000
+    assert runs.shell("cat | md5sum; cat", stdin=text) == runs.shell("printf 'ü\\n%.0s' $(seq 200000) | md5sum")
+    assert runs.shell("cat; readlink /proc/self/fd/0") == "/dev/null\n"
+
+
+def test_directory_and_umask_are_as_asked(runs: Runs, tmp_path: Path) -> None:
+    assert runs.shell("pwd; umask", cwd=str(tmp_path), umask=0o077) == f"{tmp_path}\n0077\n"
+
+
+@as_root
+@pytest.mark.fault("A22")
+def test_a_user_comes_with_its_groups(runs: Runs) -> None:
+    subprocess.run(["groupadd", "-f", "jobschedd-test"], check=True)
+    subprocess.run(["usermod", "-aG", "jobschedd-test", "games"], check=True)
+    try:
+        expected = subprocess.run(
+            ["setpriv", "--reuid=games", "--regid=games", "--init-groups", "id"], capture_output=True, text=True, check=True
+        ).stdout
+        assert runs.shell("id", user="games") == expected
+        assert "jobschedd-test" in expected
+        status = runs.shell("grep -E '^(Uid|Gid|CapEff)' /proc/self/status", user="games")
+        games = pwd.getpwnam("games")
+        assert status.split() == ["Uid:", *[str(games.pw_uid)] * 4, "Gid:", *[str(games.pw_gid)] * 4, "CapEff:", "0" * 16]
+    finally:
+        subprocess.run(["gpasswd", "-d", "games", "jobschedd-test"], check=True, capture_output=True)
+        subprocess.run(["groupdel", "jobschedd-test"], check=True)
+
+
+@as_root
+def test_a_group_may_be_given_beside_the_user_or_alone(runs: Runs) -> None:
+    mail = grp.getgrnam("mail").gr_gid
+    assert f"gid={mail}(mail)" in runs.shell("id", user="games", group="mail")
+    alone = runs.shell("id", group="mail")
+    assert "uid=0(root)" in alone
+    assert f"gid={mail}(mail)" in alone
+
+
+@as_root
+def test_a_user_s_home_is_its_directory_where_there_is_one(runs: Runs) -> None:
+    assert runs.shell("pwd; echo $HOME $PATH", user="nobody") == "/\n/nonexistent /usr/local/bin:/usr/bin:/bin\n"
+
+
+# -- what cannot be started ----------------------------------------------------------------------------------------
+
+
+@as_root
+@pytest.mark.fault("A21")
+@pytest.mark.parametrize("name", ["nosuch", "0day", "-1", "4294967295", "4294967296", "root ", "0", ""])
+def test_an_unknown_user_is_never_root_by_chance(runs: Runs, name: str) -> None:
+    assert runs.refusal("/usr/bin/id", user=name) == f"no such user: {name}" if name else True
+    assert runs.refusal("/usr/bin/id", group=name) == f"no such group: {name}" if name else True
+
+
+@as_root
+@pytest.mark.fault("A21")
+def test_an_id_that_means_leave_unchanged_is_refused(runs: Runs) -> None:
+    """(uid_t) -1 in the user database: setresuid(2) would leave the run root."""
+    passwd = Path("/etc/passwd")
+    before = passwd.read_text()
+    try:
+        passwd.write_text(before + "jobschedd-evil:x:4294967295:65534::/:/bin/sh\n")
+        assert "jobschedd-evil" in runs.refusal("/usr/bin/id", user="jobschedd-evil")
+    finally:
+        passwd.write_text(before)
+
+
+@pytest.mark.fault("A25")
+def test_the_reason_of_a_refusal_says_what_is_missing(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("echo hello\n")
+    (tmp_path / "text").chmod(0o755)
+    (tmp_path / "lost").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "lost").chmod(0o755)
+    (tmp_path / "plain").write_text("#!/bin/sh\n")
+    assert runs.refusal("/no/such/program") == "no such program: /no/such/program"
+    assert runs.refusal("no-such-program") == "no such program: no-such-program"
+    assert runs.refusal("/bin/true", cwd="/no/such/place") == "no such directory: /no/such/place"
+    assert runs.refusal("/bin/true", cwd="/etc/passwd") == "no such directory: /etc/passwd"
+    assert runs.refusal(str(tmp_path / "text")) == f'not a program: {tmp_path}/text has no "#!" line and is no binary of this machine'
+    assert runs.refusal(str(tmp_path / "lost")).startswith("no such interpreter")
+    assert runs.refusal(str(tmp_path / "plain")) == f"no permission to execute: {tmp_path}/plain"
+    assert runs.refusal("/bin/true", "x" * 200_000).startswith("argument list too long")
+    assert "null byte" in runs.refusal("/bin/true", "a\0b")
+
+
+@pytest.mark.fault("F15")
+def test_without_a_descriptor_left_starts_wait_and_all_run(runs: Runs) -> None:
+    runs.shell("true")
+    pid = runs.process.pid
+    assert pid is not None
+    open_now = len(os.listdir(f"/proc/{pid}/fd"))
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        orders = [runs.make(*SHELL, "echo ran") for _ in range(20)]
+        runs.process.start(orders)
+        with pytest.raises(Empty):
+            runs.inbox.get(timeout=0.4)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    ended = [runs.next(RunEnded) for _ in orders]
+    assert [message.run_id for message in ended] != []
+    assert {message.ending.exit_code for message in ended} == {0}
+    assert len(os.listdir(f"/proc/{pid}/fd")) == open_now
+
+
+# -- output --------------------------------------------------------------------------------------------------------
+
+
+def test_output_is_complete_and_in_order(runs: Runs) -> None:
+    assert runs.shell("seq 1 200000") == "".join(f"{number}\n" for number in range(1, 200_001))
+
+
+def test_a_run_that_floods_waits_in_its_pipe_and_nothing_grows(runs: Runs) -> None:
+    runs.take_output.clear()
+    run_id = runs.start(*SHELL, "yes | head -c 50000000; echo; echo done")
+    runs.next(RunStarted, run_id)
+    pid = runs.process.pid
+    other = runs.start("/bin/true")
+    runs.next(RunStarted, other)
+    resident = int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0])
+    runs.take_output.set()
+    runs.next(RunEnded, run_id)
+    peak = int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0])
+    assert len(runs.output(run_id)) == 50_000_000 + len("\ndone\n")
+    assert peak < resident + 20_000
+
+
+def test_bytes_that_are_no_text_are_spelled_out(runs: Runs) -> None:
+    assert runs.shell(r"printf 'a\377\000b'") == "a\\xff\0b"
+
+
+def test_a_run_that_closes_its_output_goes_on(runs: Runs) -> None:
+    ended, output = runs.finish(*SHELL, "echo before; exec >&- 2>&-; sleep 0.2; exit 5")
+    assert (output, ended.ending.exit_code) == ("before\n", 5)
+
+
+# -- everything of a run -------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_behind_when_the_main_process_ends_is_ended(runs: Runs) -> None:
+    _, output = runs.finish(*SHELL, "sleep 1000 & echo $!")
+    await_gone(int(output))
+
+
+def test_a_daemon_that_forked_twice_is_ended_with_its_run(runs: Runs) -> None:
+    _, output = runs.finish(*SHELL, "setsid -f sh -c 'echo $$; exec sleep 1000'; sleep 0.2")
+    await_gone(int(output))
+
+
+def test_a_leftover_that_ignores_sigterm_is_killed(runs: Runs) -> None:
+    """After ten seconds; here its life is only waited for as long as that takes."""
+    _, output = runs.finish(*SHELL, "(trap '' TERM; echo ready; while :; do sleep 1; done) & read -r _ < /dev/zero & echo $!; sleep 0.2")
+    pid = int(next(line for line in output.splitlines() if line.isdigit()))
+    await_gone(pid)
+
+
+def test_an_end_reaches_children_and_those_who_left_the_session(runs: Runs) -> None:
+    run_id = runs.start(*SHELL, "sleep 1000 & echo $!; setsid -f sh -c 'echo $$; exec sleep 1000'; wait")
+    pids: list[int] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(pids) < 2 and time.monotonic() < deadline:
+        pids = [int(line) for line in runs.output(run_id).split()]
+        time.sleep(0.01)  # output has no event of its own
+    runs.process.end([run_id], signal.SIGKILL)
+    assert runs.next(RunEnded, run_id).ending.signal == signal.SIGKILL
+    for pid in pids:
+        await_gone(pid)
+
+
+def test_an_end_leaves_other_runs_alone(runs: Runs) -> None:
+    first, second = runs.start("/bin/sleep", "1000"), runs.start("/bin/sleep", "1000")
+    runs.next(RunStarted, first)
+    kept = runs.next(RunStarted, second)
+    runs.process.end([first], signal.SIGTERM)
+    runs.next(RunEnded, first)
+    assert not gone(kept.pid)
+    runs.process.end([second], signal.SIGKILL)
+    runs.next(RunEnded, second)
+
+
+def test_a_stopped_run_can_be_ended(runs: Runs) -> None:
+    run_id = runs.start(*SHELL, "kill -STOP $$")
+    started = runs.next(RunStarted, run_id)
+    deadline = time.monotonic() + PATIENCE
+    while " T " not in Path(f"/proc/{started.pid}/stat").read_text():
+        assert time.monotonic() < deadline
+    runs.process.end([run_id], signal.SIGTERM)
+    assert runs.next(RunEnded, run_id).ending.signal == signal.SIGTERM
+
+
+# -- the runner's own end ------------------------------------------------------------------------------------------
+
+
+def test_a_killed_runner_is_noticed_replaced_and_its_runs_are_ended(runs: Runs) -> None:
+    run_id = runs.start(*SHELL, "setsid -f sleep 1000; exec sleep 1000")
+    started = runs.next(RunStarted, run_id)
+    pid = runs.process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    lost = runs.next(RunnerLost)
+    assert (lost.reason, lost.run_ids) == ("signal SIGKILL", (run_id,))
+    assert runs.shell("echo again") == "again\n"
+    assert runs.process.pid != pid
+    await_gone(started.pid)
+
+
+def test_orders_given_while_there_is_no_runner_reach_the_next_one(runs: Runs) -> None:
+    runs.shell("true")
+    pid = runs.process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    run_ids = [runs.start("/bin/true") for _ in range(5)]
+    lost = runs.next(RunnerLost).run_ids
+    ended = [runs.next(RunEnded).run_id for _ in range(5 - len(lost))]
+    assert sorted([*lost, *ended]) == sorted(run_ids)
+
+
+def test_a_runner_whose_daemon_is_gone_sees_its_runs_out(tmp_path: Path) -> None:
+    made = Runs()
+    run_id = made.start(*SHELL, f"sleep 0.3; echo saw it out > {tmp_path}/end")
+    made.next(RunStarted, run_id)
+    pid = made.process.pid
+    assert pid is not None
+    made.process.close()
+    await_gone(pid)
+    assert (tmp_path / "end").read_text() == "saw it out\n"
+
+
+def test_a_terminal_s_interrupt_does_not_reach_the_runner(runs: Runs) -> None:
+    assert runs.process.pid is not None
+    assert os.getsid(runs.process.pid) == runs.process.pid

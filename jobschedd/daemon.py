@@ -7,6 +7,7 @@ the scheduler, and the word that something has failed.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -28,8 +29,9 @@ from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, system_zone
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import Untrusted, open_trusted
-from jobschedd.world.log import Journal, JsonLines, Log, TextLines
+from jobschedd.world.log import Journal, JsonLines, Log, RemarkHandler, TextLines
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
+from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import InstanceLock, open_directory
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ HEALTH_EVERY = 60.0
 
 ANSWER_WITHIN = 10.0
 """Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
+
+OUR_THREADS = ("scheduler", "loader", "runner-link", "log")
+"""watchdog's are the loader's to replace."""
 
 STRAY = (
     signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
@@ -104,7 +109,7 @@ class Daemon:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._settings = asked.settings()
-        self._inbox: SimpleQueue[int | message.Status | Failed | Loaded] = SimpleQueue()
+        self._inbox: SignalInbox[message.Status | Failed | Loaded] = SignalInbox()
         self._clock = SystemClock()
         self._log = self._make_log()
         to_scheduler: SimpleQueue[message.Message] = SimpleQueue()
@@ -124,7 +129,7 @@ class Daemon:
             self._clock,
             rescan_every=self._settings.rescan_every,
         )
-        self._thread = threading.Thread(target=self._run_scheduler, name="scheduler", daemon=True)
+        self._thread = threading.Thread(target=self._scheduler.run, name="scheduler", daemon=True)
 
     def run(self) -> int:
         """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
@@ -135,7 +140,9 @@ class Daemon:
         state = open_directory(places.state_dir, 0o700)
         lock = InstanceLock(state, places.state_dir)
         os.close(open_directory(places.runtime_dir, 0o755))
-        self._catch_signals()
+        self._inbox.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1), STRAY)
+        threading.excepthook = self._thread_failed
+        logging.basicConfig(level=logging.INFO, handlers=[RemarkHandler(self._log)], force=True)
         self._log.open()
         self._log(event.DaemonStarted(__version__, self._settings.jobs_dirs))
         try:
@@ -165,27 +172,15 @@ class Daemon:
     def _make_log(self) -> Log:
         lines = JsonLines(sys.stderr) if self._format() == "json" else TextLines(sys.stderr)
         sink = Journal(instead=lines) if self._format() == "journal" else lines
-        log = Log(sink, self._clock, self._settings.log_level)
-        threading.excepthook = lambda args: log(
-            event.ThreadFailed(
-                args.thread.name if args.thread else "a thread",
-                "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)),
-            ),
-        )
-        return log
+        return Log(sink, self._clock, self._settings.log_level)
 
-    def _catch_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, lambda number, _frame: self._inbox.put(number))
-        for number in STRAY:
-            signal.signal(number, signal.SIG_IGN)
-
-    def _run_scheduler(self) -> None:
-        try:
-            self._scheduler.run()
-        except BaseException:  # noqa: BLE001 - a bug of ours: say it with its trace, then end and be started again
-            self._log(event.ThreadFailed("scheduler", traceback.format_exc()))
-            self._inbox.put(Failed("scheduler"))
+    def _thread_failed(self, args: threading.ExceptHookArgs) -> None:
+        """A bug of ours in any thread: say it with its trace. Without one of our own threads we are of no use."""
+        name = args.thread.name if args.thread else "a thread"
+        trace = traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback)
+        self._log(event.ThreadFailed(name, "".join(trace)))
+        if name in OUR_THREADS:
+            self._inbox.put(Failed(name))
 
     # -- serving -------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,9 @@ EVERY_SECOND = "* * * * * *"
 class Process:
     """A daemon with directories of its own, whose JSON log is read as it comes."""
 
-    def __init__(self, home: Path, *flags: str, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, home: Path, *flags: str, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> None:
         self.jobs = home / "jobs.d"
         self.state = home / "state"
         self.said: list[dict[str, Any]] = []
@@ -142,10 +144,14 @@ def test_a_file_that_is_dropped_runs_and_its_output_is_seen(start: Callable[...,
     assert daemon.stop() == 0
 
 
-def test_a_bad_file_beside_a_thousand_good_ones_stops_none_of_them(tmp_path: Path, start: Callable[..., Process]) -> None:
+def test_a_bad_file_beside_a_thousand_good_ones_stops_none_of_them(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
     (tmp_path / "jobs.d").mkdir(0o755)
     for number in range(1_000):
-        (tmp_path / "jobs.d" / f"{number}.json").write_bytes(job_file(f"j{number}", EVERY_SECOND, command=["/bin/true"]))
+        (tmp_path / "jobs.d" / f"{number}.json").write_bytes(
+            job_file(f"j{number}", EVERY_SECOND, command=["/bin/true"])
+        )
     (tmp_path / "jobs.d" / "bad.json").write_text('{\n "job_id": "bad",\n "schedule": "61 * * * *"\n}')
     daemon = start()
     problem = daemon.until("problem_found")
@@ -159,7 +165,9 @@ def test_a_bad_file_beside_a_thousand_good_ones_stops_none_of_them(tmp_path: Pat
         seen.add(ended["JOBSCHEDD_JOB"])
 
 
-def test_sighup_reads_settings_and_files_again_and_leaves_runs_alone(tmp_path: Path, start: Callable[..., Process]) -> None:
+def test_sighup_reads_settings_and_files_again_and_leaves_runs_alone(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
     daemon = start()
     daemon.ready()
     daemon.put("long.json", "long", EVERY_SECOND, command="exec sleep 100")
@@ -173,7 +181,9 @@ def test_sighup_reads_settings_and_files_again_and_leaves_runs_alone(tmp_path: P
     os.kill(pid, 0)
 
 
-def test_a_bad_settings_file_at_reload_is_told_and_the_old_one_stays(tmp_path: Path, start: Callable[..., Process]) -> None:
+def test_a_bad_settings_file_at_reload_is_told_and_the_old_one_stays(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
     daemon = start()
     daemon.ready()
     (tmp_path / "settings.toml").write_text('log_levle = "debug"\n')
@@ -196,7 +206,9 @@ def test_sigusr1_tells_the_state_and_every_thread(start: Callable[..., Process])
 def test_sigterm_gives_runs_their_grace_and_then_kills_them(start: Callable[..., Process]) -> None:
     daemon = start("--stop-grace", "500ms")
     daemon.ready()
-    daemon.put("polite.json", "polite", EVERY_SECOND, command="trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done")
+    daemon.put(
+        "polite.json", "polite", EVERY_SECOND, command="trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"
+    )
     daemon.put("deaf.json", "deaf", EVERY_SECOND, command="trap '' TERM; while :; do sleep 0.05; done")
     running: set[str] = set()
     while running != {"polite", "deaf"}:
@@ -246,7 +258,9 @@ def test_a_second_instance_exits_1_and_names_the_first(tmp_path: Path, start: Ca
     daemon = start()
     daemon.ready()
     for _ in range(5):
-        done = command("--state-dir", str(daemon.state), "--runtime-dir", str(tmp_path / "run"), "--jobs-dir", str(daemon.jobs))
+        done = command(
+            "--state-dir", str(daemon.state), "--runtime-dir", str(tmp_path / "run"), "--jobs-dir", str(daemon.jobs)
+        )
         assert done.returncode == 1
         assert f"process {daemon.pid} has it; stop that instance first" in done.stderr
     assert daemon.stop() == 0
@@ -280,7 +294,9 @@ def test_a_state_directory_that_is_not_ours_is_refused(tmp_path: Path, how: str)
             pytest.skip("only root can give a directory away")
         else:
             os.chown(state, 65534, 65534)
-    done = command("--state-dir", str(state), "--runtime-dir", str(tmp_path / "run"), "--jobs-dir", str(tmp_path / "jobs.d"))
+    done = command(
+        "--state-dir", str(state), "--runtime-dir", str(tmp_path / "run"), "--jobs-dir", str(tmp_path / "jobs.d")
+    )
     assert done.returncode == 1
     assert f"jobschedd: cannot use {state}: " in done.stderr
 
@@ -474,7 +490,9 @@ def test_with_few_descriptors_it_works_or_waits(start: Callable[..., Process]) -
 
 @pytest.mark.fault("F25")
 @pytest.mark.slow
-def test_a_hundred_thousand_files_are_loaded_and_one_change_is_quick(tmp_path: Path, start: Callable[..., Process]) -> None:
+def test_a_hundred_thousand_files_are_loaded_and_one_change_is_quick(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
     jobs = tmp_path / "jobs.d"
     jobs.mkdir(0o755)
     template = job_file("@@@", "@yearly")

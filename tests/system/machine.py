@@ -18,6 +18,9 @@ PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-venv,python3-dev,gcc,libc6
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jobschedd-test"
 PATIENCE = 60.0
 
+CONTAINER = ("systemd-nspawn", "-q", "--register=no", "--keep-unit")
+PURE_CGROUP_V2 = os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+
 
 def why_not() -> str | None:
     """What keeps this machine from booting one; None: nothing does."""
@@ -26,15 +29,23 @@ def why_not() -> str | None:
     for tool in ("debootstrap", "systemd-nspawn", "nsenter"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
-    return None
+    probe = subprocess.run(
+        [*CONTAINER, "-D", "/", "--volatile=yes", "--as-pid2", "--pipe", "--private-network", "true"],
+        env=PURE_CGROUP_V2,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"systemd-nspawn cannot make a container: {probe.stderr.strip()}" if probe.returncode else None
 
 
-def _call(*command: str, cwd: Path | None = None) -> None:
+def call(*command: str, cwd: Path | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
 
 
-def _lend_network(root: Path) -> None:
+def lend_network(root: Path) -> None:
     """Hand in how this machine reaches its package registries: names, certificates and pip's settings."""
     for file in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf"):
         if Path(file).exists():
@@ -55,13 +66,29 @@ def base_root() -> Path:
     making = Path(tempfile.mkdtemp(prefix="making-", dir=CACHE))
     making.chmod(0o755)
     print(f"\nmaking a {SUITE} root for the system tests in {root}: a few minutes, once", file=sys.stderr, flush=True)
-    _call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(making))
-    _lend_network(making)
+    call("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(making))
+    lend_network(making)
     shutil.copy(PROJECT / "requirements.lock", making / "opt/requirements.lock")
-    _call("chroot", str(making), "python3", "-m", "venv", "/opt/jobschedd")
-    _call("chroot", str(making), "/opt/jobschedd/bin/pip", "install", "-q", "--require-hashes", "-r", "/opt/requirements.lock")
+    call("chroot", str(making), "python3", "-m", "venv", "/opt/jobschedd")
+    pip = ("chroot", str(making), "/opt/jobschedd/bin/pip", "install", "-q", "--use-pep517")
+    call(*pip, "--require-hashes", "-r", "/opt/requirements.lock")
     making.rename(root)
     return root
+
+
+def mount_over(root: Path, work: Path) -> None:
+    """Mount at `work`/root a copy of a root that costs nothing to make and to throw away."""
+    # In memory: where we are in a container ourselves, its own overlay cannot carry the upper directory of another.
+    call("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(work))
+    for name in ("upper", "work", "root"):
+        (work / name).mkdir()
+    layers = f"lowerdir={root},upperdir={work / 'upper'},workdir={work / 'work'}"
+    call("mount", "-t", "overlay", "overlay", "-o", layers, str(work / "root"))
+
+
+def discard(work: Path) -> None:
+    call("umount", "--lazy", "--recursive", str(work))
+    work.rmdir()
 
 
 class Machine:
@@ -70,10 +97,7 @@ class Machine:
     def __init__(self, work: Path) -> None:
         self._work = work
         self.root = work / "root"
-        for name in ("upper", "work", "root"):
-            (work / name).mkdir(parents=True)
-        layers = f"lowerdir={base_root()},upperdir={work / 'upper'},workdir={work / 'work'}"
-        _call("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        mount_over(base_root(), work)
         try:
             self._install()
             self._boot()
@@ -83,28 +107,26 @@ class Machine:
 
     def _install(self) -> None:
         wheels = self._work / "wheels"
-        _call(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(PROJECT))
+        pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
+        call(*pip, "-w", str(wheels), str(PROJECT))
         (wheel,) = wheels.glob("*.whl")
         shutil.copy(wheel, self.root / "opt" / wheel.name)
-        _call("chroot", str(self.root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
+        call("chroot", str(self.root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
         for name in ("jobschedd", "jobctl"):
             (self.root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
         shutil.copy(PROJECT / "systemd/jobschedd.service", self.root / "lib/systemd/system/jobschedd.service")
         shutil.copy(PROJECT / "systemd/jobschedd.catalog", self.root / "usr/lib/systemd/catalog/jobschedd.catalog")
-        _call("chroot", str(self.root), "journalctl", "--update-catalog")
+        call("chroot", str(self.root), "journalctl", "--update-catalog")
 
     def _boot(self) -> None:
         self._console = open(self._work / "console", "wb")  # noqa: SIM115 - closed with the machine
         self._nspawn = subprocess.Popen(
-            [
-                "systemd-nspawn", "-q", "-D", str(self.root), "--boot", "--register=no", "--keep-unit",
-                "--private-network", "--console=pipe",
-            ],
-            env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+            [*CONTAINER, "-D", str(self.root), "--boot", "--private-network", "--console=pipe"],
+            env=PURE_CGROUP_V2,
             stdin=subprocess.DEVNULL,
             stdout=self._console,
             stderr=self._console,
-        )  # fmt: skip
+        )
         self.until("systemd runs as the container's init", lambda: self._find_init() is not None)
         init = self._find_init()
         assert init is not None
@@ -116,7 +138,9 @@ class Machine:
 
     def _find_init(self) -> int | None:
         if self._nspawn.poll() is not None:
-            raise AssertionError(f"systemd-nspawn ended: {(self._work / 'console').read_text(errors='replace')[-2000:]}")
+            raise AssertionError(
+                f"systemd-nspawn ended: {(self._work / 'console').read_text(errors='replace')[-2000:]}"
+            )
         pid = self._nspawn.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for child in children:
@@ -172,6 +196,4 @@ class Machine:
                 self._nspawn.kill()
                 self._nspawn.wait()
             self._console.close()
-        _call("umount", "-l", str(self.root))
-        # The container's own mounts lie under the overlay's upper directory; nothing of them is ours to keep.
-        shutil.rmtree(self._work, ignore_errors=True)
+        discard(self._work)

@@ -58,7 +58,9 @@ def test_start_means_ready_and_the_directory_was_made(service: Machine) -> None:
 
 
 def test_a_file_is_dropped_and_runs_and_is_seen_in_the_journal(service: Machine) -> None:
-    service.put("/etc/jobs.d/hello.json", job("hello", "echo out of the job; echo id $(id -u)", labels={"team": "sales"}))
+    service.put(
+        "/etc/jobs.d/hello.json", job("hello", "echo out of the job; echo id $(id -u)", labels={"team": "sales"})
+    )
     service.until("it has run", lambda: "out of the job" in service.journal("-u", "jobschedd", "-t", "hello"))
     assert "id 0" in service.journal("-t", "hello")
     service.until("its end is told", lambda: "succeeded" in service.journal("JOBSCHEDD_JOB=hello"))
@@ -211,4 +213,6 @@ def test_a_stopped_journal_does_not_stop_the_scheduler(service: Machine) -> None
         service.until("it ticks on", lambda: int(service.run("sh", "-c", ticks).stdout) >= before + 4, 15)
     finally:
         service.run("sh", "-c", f"kill -CONT {journald}", check=True)
-    service.until("what was said meanwhile arrives", lambda: "ticker: succeeded" in service.journal("JOBSCHEDD_JOB=ticker"))
+    service.until(
+        "what was said meanwhile arrives", lambda: "ticker: succeeded" in service.journal("JOBSCHEDD_JOB=ticker")
+    )

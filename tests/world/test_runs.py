@@ -138,7 +138,9 @@ def test_a_signal_that_ends_a_run_is_told(runs: Runs) -> None:
 
 
 def test_what_a_run_has_used_is_told(runs: Runs) -> None:
-    script = "x = bytearray(80 << 20)\nimport time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    script = (
+        "x = bytearray(80 << 20)\nimport time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    )
     ended, _ = runs.finish(sys.executable, "-c", script)
     assert 200_000 <= ended.ending.cpu_usec < 5_000_000
     assert ended.ending.memory_peak is not None
@@ -248,13 +250,23 @@ def test_a_user_comes_with_its_groups(runs: Runs) -> None:
     subprocess.run(["usermod", "-aG", "jobschedd-test", "games"], check=True)
     try:
         expected = subprocess.run(
-            ["setpriv", "--reuid=games", "--regid=games", "--init-groups", "id"], capture_output=True, text=True, check=True
+            ["setpriv", "--reuid=games", "--regid=games", "--init-groups", "id"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         assert runs.shell("id", user="games") == expected
         assert "jobschedd-test" in expected
         status = runs.shell("grep -E '^(Uid|Gid|CapEff)' /proc/self/status", user="games")
         games = pwd.getpwnam("games")
-        assert status.split() == ["Uid:", *[str(games.pw_uid)] * 4, "Gid:", *[str(games.pw_gid)] * 4, "CapEff:", "0" * 16]
+        assert status.split() == [
+            "Uid:",
+            *[str(games.pw_uid)] * 4,
+            "Gid:",
+            *[str(games.pw_gid)] * 4,
+            "CapEff:",
+            "0" * 16,
+        ]
     finally:
         subprocess.run(["gpasswd", "-d", "games", "jobschedd-test"], check=True, capture_output=True)
         subprocess.run(["groupdel", "jobschedd-test"], check=True)
@@ -309,7 +321,10 @@ def test_the_reason_of_a_refusal_says_what_is_missing(runs: Runs, tmp_path: Path
     assert runs.refusal("no-such-program") == "no such program: no-such-program"
     assert runs.refusal("/bin/true", cwd="/no/such/place") == "no such directory: /no/such/place"
     assert runs.refusal("/bin/true", cwd="/etc/passwd") == "no such directory: /etc/passwd"
-    assert runs.refusal(str(tmp_path / "text")) == f'not a program: {tmp_path}/text has no "#!" line and is no binary of this machine'
+    assert (
+        runs.refusal(str(tmp_path / "text"))
+        == f'not a program: {tmp_path}/text has no "#!" line and is no binary of this machine'
+    )
     assert runs.refusal(str(tmp_path / "lost")).startswith("no such interpreter")
     assert runs.refusal(str(tmp_path / "plain")) == f"no permission to execute: {tmp_path}/plain"
     assert runs.refusal("/bin/true", "x" * 200_000).startswith("argument list too long")
@@ -383,7 +398,9 @@ def test_a_daemon_that_forked_twice_is_ended_with_its_run(runs: Runs) -> None:
 
 def test_a_leftover_that_ignores_sigterm_is_killed(runs: Runs) -> None:
     """After ten seconds; here its life is only waited for as long as that takes."""
-    _, output = runs.finish(*SHELL, "(trap '' TERM; echo ready; while :; do sleep 1; done) & read -r _ < /dev/zero & echo $!; sleep 0.2")
+    _, output = runs.finish(
+        *SHELL, "(trap '' TERM; echo ready; while :; do sleep 1; done) & read -r _ < /dev/zero & echo $!; sleep 0.2"
+    )
     pid = int(next(line for line in output.splitlines() if line.isdigit()))
     await_gone(pid)
 

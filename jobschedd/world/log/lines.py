@@ -51,8 +51,8 @@ class _Lines(ABC):
         if lines:
             self._write(self.show_output(output, lines, at))
 
-    def close(self) -> None:
-        """The stream is not ours."""
+    def close(self) -> None:  # noqa: B027 - nothing to do for either: the stream is not ours
+        """Leave the stream open."""
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

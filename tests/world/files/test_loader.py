@@ -612,7 +612,7 @@ def test_one_bad_file_among_good_ones_is_named_and_the_good_ones_load(files: Fil
         files.put(f"g{number}.json", "good")
     (files.directory / "bad.json").write_text('{\n "job_id": "bad",\n "schedule": "61 * * * *"\n}')
     files.until({f"g{number}.json": "good" for number in range(100)}, problem="bad.json")
-    assert '(line 3, column 2)' in files.problems["bad.json"]
+    assert "(line 3, column 2)" in files.problems["bad.json"]
 
 
 @pytest.mark.fault("F27")

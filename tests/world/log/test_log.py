@@ -180,7 +180,9 @@ def test_a_stopped_reader_of_stderr_holds_nobody_up() -> None:
         for _ in range(5_000):
             log(ENDED)
         log.close(patience=0.1)
-        taken = threading.Thread(target=lambda: [None for _ in iter(lambda: os.read(read_end, 65536), b"")], daemon=True)
+        taken = threading.Thread(
+            target=lambda: [None for _ in iter(lambda: os.read(read_end, 65536), b"")], daemon=True
+        )
         taken.start()
         log._thread.join(10)
         assert not log.alive()

@@ -1,0 +1,233 @@
+"""Each measurement is a function that yields figures. docs/performance.md tells what they are held against."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.world import Daemon, Figure, a_home, build_stamp, cpu_seconds, job, percentile, pss_kib, switches
+
+
+def fill(directory: Path, count: int) -> None:
+    directory.mkdir(exist_ok=True)
+    for number in range(count):
+        minute, hour = number % 60, number // 60 % 24
+        (directory / f"{number}.json").write_bytes(job(f"idle-{number}", f"{minute} {hour} 1 1 *", ["/bin/true"]))
+
+
+def pickup() -> Iterator[Figure]:
+    """Rename of a valid file into place until the scheduler has put its first instant on the agenda."""
+    with a_home() as home:
+        daemon = Daemon(home)
+        said: list[float] = []
+        for number in range(500):
+            name = f"p{number}"
+            beside = daemon.jobs / f".{name}"
+            beside.write_bytes(job(name, "0 0 1 1 *", ["/bin/true"]))
+            before = time.time()
+            beside.rename(daemon.jobs / f"{name}.json")
+            entry = daemon.until(lambda entry, name=name: entry.get("JOBSCHEDD_JOB") == name)
+            said.append(moment(entry["time"]) - before)
+            time.sleep(0.005)
+        daemon.close()
+    yield Figure("pickup p50 (500 renames)", percentile(said, 0.5) * 1e3, "ms", "must: 3")
+    yield Figure("pickup p99", percentile(said, 0.99) * 1e3, "ms", "must: 10")
+
+
+def drop() -> Iterator[Figure]:
+    """1,000 files renamed in at once until the last is scheduled."""
+    with a_home() as home:
+        daemon = Daemon(home)
+        beside = home / "beside"
+        beside.mkdir()
+        for number in range(1_000):
+            (beside / f"{number}.json").write_bytes(job(f"d{number}", "0 0 1 1 *", ["/bin/true"]))
+        before = time.time()
+        for number in range(1_000):
+            (beside / f"{number}.json").rename(daemon.jobs / f"{number}.json")
+        os.kill(daemon.process.pid, 0)
+        deadline = time.monotonic() + 30
+        while sum(entry["event"] == "job_loaded" for entry in daemon.entries) < 1_000 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        last = max(moment(entry["time"]) for entry in daemon.entries if entry["event"] == "job_loaded")
+        daemon.close()
+    yield Figure("1,000 files dropped, last one scheduled", last - before, "s", "must: 1")
+
+
+def moment(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
+
+
+def lateness() -> Iterator[Figure]:
+    """Instant until the first instruction of the job, one job of every second."""
+    with a_home() as home:
+        stamp, out = build_stamp(home), home / "stamps"
+        daemon = Daemon(home)
+        daemon.put("tick.json", job("tick", "* * * * * *", [str(stamp), str(out)]))
+        time.sleep(40)
+        daemon.close()
+        late = [float(line) % 1 for line in out.read_text().split()]
+    yield Figure(f"lateness p50 ({len(late)} runs)", percentile(late, 0.5) * 1e3, "ms", "must: 1")
+    yield Figure("lateness p99", percentile(late, 0.99) * 1e3, "ms", "must: 10 (5 once claims are durable)")
+
+
+def burst(count: int = 1_000, **task: str) -> Iterator[Figure]:
+    """1,000 jobs due at one second."""
+    with a_home() as home:
+        stamp, out = build_stamp(home), home / "stamps"
+        out.touch()
+        out.chmod(0o666)
+        # A whole minute ahead would be slow; a six-field expression names one second of each minute.
+        jobs = home / "jobs.d"
+        jobs.mkdir()
+        due = int(time.time()) + 8
+        for number in range(count):
+            text = f"* * * * * {due % 60}"
+            (jobs / f"{number}.json").write_bytes(job(f"b{number}", text, [str(stamp), str(out)], **task))
+        daemon = Daemon(home)
+        used = cpu_seconds(*daemon.pids)
+        deadline = time.time() + 40
+        while out.read_text().count("\n") < count and time.time() < deadline:
+            time.sleep(0.2)
+        time.sleep(1)
+        used = cpu_seconds(*daemon.pids) - used
+        daemon.close()
+        starts = sorted(float(line) - due for line in out.read_text().split())
+        ended = sum(entry["event"] == "run_ended" for entry in daemon.entries)
+    who = f" as {task['user']}" if task else ""
+    yield Figure(f"burst of {count}{who}: started", len(starts), "runs", f"{ended} ends told")
+    yield Figure(f"burst of {count}{who}: first", starts[0] * 1e3, "ms", "must: 5")
+    yield Figure(f"burst of {count}{who}: last", starts[-1], "s", "must: 0.7 (1 for this version)")
+    yield Figure(f"burst of {count}{who}: rate", count / starts[-1], "/s", "must: 1400, as another user 900")
+    yield Figure(f"burst of {count}{who}: CPU a run, daemon + runner", used / count * 1e3, "ms", "must: 1.5")
+
+
+def burst_user() -> Iterator[Figure]:
+    """1,000 jobs due at one second, as another user."""
+    yield from burst(user="nobody")
+
+
+def spawn_limit() -> Iterator[Figure]:
+    """The peer of burst: posix_spawn from Python, 64 in flight."""
+    with a_home() as home:
+        stamp, out = str(build_stamp(home)), str(home / "stamps")
+        began, flying = time.monotonic(), 0
+        for _ in range(1_000):
+            os.posix_spawn(stamp, [stamp, out], {}, setsid=True)
+            flying += 1
+            while flying >= 64:
+                os.wait()
+                flying -= 1
+        rate = 1_000 / (time.monotonic() - began)
+        while flying:
+            os.wait()
+            flying -= 1
+    yield Figure("posix_spawn loop, 64 in flight", rate, "/s", "limit")
+
+
+def load() -> Iterator[Figure]:
+    """Start until READY, and memory after it."""
+    for count, must in ((1_000, "0.6"), (10_000, "1.5 (2 for this version)"), (100_000, "10")):
+        with a_home() as home:
+            fill(home / "jobs.d", count)
+            daemon = Daemon(home)
+            yield Figure(f"{count:,} files: start to READY", daemon.ready_after, "s", f"must: {must}")
+            yield Figure(
+                f"{count:,} files: PSS of daemon + runner",
+                pss_kib(*daemon.pids) / 1024,
+                "MiB",
+                f"must: {45 + 2 * count / 1024:.0f}",
+            )
+            daemon.close()
+
+
+def idle() -> Iterator[Figure]:
+    """60 s with 100,000 jobs and nothing due."""
+    with a_home() as home:
+        fill(home / "jobs.d", 100_000)
+        daemon = Daemon(home)
+        time.sleep(3)
+        used, woken = cpu_seconds(*daemon.pids), switches(*daemon.pids)
+        time.sleep(60)
+        used, woken = cpu_seconds(*daemon.pids) - used, switches(*daemon.pids) - woken
+        daemon.close()
+    yield Figure("idle for 60 s with 100,000 jobs: CPU", used * 1e3, "ms", "must: 20")
+    yield Figure("idle for 60 s with 100,000 jobs: wake-ups", woken, "", "must: 30")
+
+
+def concurrency() -> Iterator[Figure]:
+    """1,000 × sleep 60 at once."""
+    with a_home() as home:
+        due = (int(time.time()) + 8) % 60
+        jobs = home / "jobs.d"
+        jobs.mkdir()
+        for number in range(1_000):
+            (jobs / f"{number}.json").write_bytes(job(f"s{number}", f"* * * * * {due}", ["/bin/sleep", "60"]))
+        daemon = Daemon(home)
+        before = pss_kib(*daemon.pids)
+        deadline = time.time() + 40
+        while sum(entry["event"] == "run_started" for entry in daemon.entries) < 1_000 and time.time() < deadline:
+            time.sleep(0.1)
+        time.sleep(2)
+        threads = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in daemon.pids)
+        yield Figure("1,000 × sleep 60: threads of daemon + runner", threads, "", "no thread a job")
+        yield Figure("1,000 × sleep 60: more memory", (pss_kib(*daemon.pids) - before) / 1024, "MiB", "must: 10")
+        used = cpu_seconds(*daemon.pids)
+        time.sleep(10)
+        yield Figure("1,000 × sleep 60: CPU in 10 s", (cpu_seconds(*daemon.pids) - used) * 1e3, "ms")
+        daemon.close()
+
+
+def steps() -> Iterator[Figure]:
+    """One step of next(), mixed expressions, in a zone, against croniter and cronsim."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from croniter import croniter
+    from cronsim import CronSim
+
+    from jobschedd.model.schedule import parse_schedule
+
+    zone = ZoneInfo("Europe/Berlin")
+    texts = ["*/5 * * * *", "30 2 * * *", "0 9-17 * * mon-fri", "15 10 1,15 * *", "0 0 L * *", "7 */3 * * 1-5"]
+    begin = 1_790_000_000
+    ours: list[float] = []
+    for text in texts:
+        schedule, instant = parse_schedule(text, zone), begin * 1_000_000
+        for _ in range(500):
+            before = time.perf_counter_ns()
+            following = schedule.next(instant)
+            ours.append((time.perf_counter_ns() - before) / 1e3)
+            assert following is not None
+            instant = following
+    yield Figure("next(): median", percentile(ours, 0.5), "us", "must: 10")
+    for name, make in (
+        ("croniter", lambda text: croniter(text, datetime.fromtimestamp(begin, zone), ret_type=datetime)),
+        ("cronsim", lambda text: CronSim(text, datetime.fromtimestamp(begin, zone))),
+    ):
+        theirs: list[float] = []
+        for text in texts:
+            walk = make(text)
+            for _ in range(100):
+                before = time.perf_counter_ns()
+                next(walk)
+                theirs.append((time.perf_counter_ns() - before) / 1e3)
+        yield Figure(f"{name}: median", percentile(theirs, 0.5), "us", "peer")
+
+
+MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "pickup": pickup,
+    "drop": drop,
+    "lateness": lateness,
+    "burst": burst,
+    "burst-user": burst_user,
+    "spawn-limit": spawn_limit,
+    "load": load,
+    "idle": idle,
+    "concurrency": concurrency,
+    "steps": steps,
+}

@@ -81,6 +81,8 @@ class Daemon:
             ],
             stderr=subprocess.PIPE,
             text=True,
+            # An installed package has its byte code beside it.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         )  # fmt: skip
         self.entries: list[dict[str, Any]] = []
         self._reader = Thread(target=self._read, daemon=True)

@@ -23,8 +23,9 @@ from pydantic.dataclasses import dataclass
 
 from jobschedd.model.document import Place, read_document
 from jobschedd.model.error import BadFile
-from jobschedd.model.rule import Duration, JobId, Path, Size, SomeTime, checked, in_words, whole
-from jobschedd.model.run import HOUR, MINUTE, SECOND
+from jobschedd.model.part import AFTER_SCHEMA, After, Limits, Retry, Watch, after_in_short
+from jobschedd.model.rule import Duration, JobId, SomeTime, checked, in_words, whole
+from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import Schedule, parse_schedule, parse_timestamp
 from jobschedd.model.span import show_value
 from jobschedd.model.task import CLOSED, TASK_TYPES, ExecuteCommand, Task
@@ -113,64 +114,6 @@ def _labels(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-@checked
-def _percent(value: Any) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,5}%", value):
-        raise ValueError(f'cannot read {show_value(value)} as a share of a CPU; write "150%"')
-    return int(value[:-1])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
-class Retry:
-    attempts: whole(1, 1000) = 3  # type: ignore[valid-type]
-    delay: SomeTime = 10 * SECOND
-    factor: Annotated[float, Field(ge=1, le=100)] = 2
-    max_delay: SomeTime = 10 * MINUTE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
-class After:
-    job: JobId
-    on: Literal["success", "failure", "end"] = "success"
-
-
-def _after(value: Any) -> Any:
-    return {"job": value} if isinstance(value, str) else value
-
-
-_AFTER_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {"job": {"type": "string"}, "on": {"enum": ["success", "failure", "end"]}},
-            "required": ["job"],
-            "additionalProperties": False,
-        },
-    ],
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
-class Watch:
-    path: Path
-    settle: Duration = 2 * SECOND
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
-class Limits:
-    memory: Size | None = None
-    memory_high: Size | None = None
-    cpu: Annotated[int | None, _percent, WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*%$"})] = None
-    tasks: whole(1, 4_194_304) | None = None  # type: ignore[valid-type]
-    io_weight: whole(1, 10_000) | None = None  # type: ignore[valid-type]
-    nice: whole(-20, 19) | None = None  # type: ignore[valid-type]
-    ionice: Literal["idle", "best-effort", "realtime"] | None = None
-    nofile: whole(3, 1_073_741_816) | None = None  # type: ignore[valid-type]
-    core: Size | None = None
-    oom_score_adj: whole(-1000, 1000) | None = None  # type: ignore[valid-type]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Job:
     """A job file that has been read and believed."""
@@ -201,7 +144,7 @@ class Job:
         ),
     ] = Field(
         default=None,
-        description="When: a cron expression, a macro, or a timestamp. Required.",
+        description="When: a cron expression, a macro, or a timestamp.",
         examples=["0 1 * * *", "@daily", "2026-09-20T02:00:00Z", {"cron": "0 0 2 * * *", "seconds": "first"}],
     )
     task: Task = Field(description="What to run.")
@@ -218,14 +161,16 @@ class Job:
     catch_up: SomeTime | None = Field(
         default=None,
         description="How old an instant may be and still run. Default: a tenth of the time to the next instant,"
-        f" at least {MINUTE // SECOND} s, at most {HOUR // SECOND} s.",
+        " at least a minute, at most an hour.",
     )
     coalesce: StrictBool = Field(default=True, description="Of several instants owed at once run the newest only.")
     overlap: Literal["skip", "queue", "allow", "replace"] = Field(
         default="skip", description="What an instant does while the last run is still going."
     )
     timeout: SomeTime | None = Field(default=None, description="Then SIGTERM to all of the run.")
-    kill_after: SomeTime = Field(default=10 * SECOND, description="SIGKILL this long after the SIGTERM.")
+    kill_after: SomeTime = Field(
+        default=10 * SECOND, json_schema_extra={"default": "10s"}, description="SIGKILL this long after the SIGTERM."
+    )
     success_codes: Annotated[
         tuple[whole(0, 255), ...],  # type: ignore[valid-type]
         Field(min_length=1),
@@ -237,11 +182,11 @@ class Job:
     on_lost: Literal["record", "rerun"] = Field(
         default="record", description="What to do about a run whose end nobody saw."
     )
-    after: tuple[Annotated[After, BeforeValidator(_after), WithJsonSchema(_AFTER_SCHEMA)], ...] = Field(
+    after: tuple[Annotated[After, BeforeValidator(after_in_short), WithJsonSchema(AFTER_SCHEMA)], ...] = Field(
         default=(), description="Job ids: run when one of them succeeds."
     )
     watch: Watch | None = Field(default=None, description="Run when a file is closed after writing or moved in.")
-    limits: Limits = Field(default=Limits(), description="Resource limits of a run.")
+    limits: Limits = Field(default=Limits(), json_schema_extra={"default": {}}, description="Resource limits of a run.")
     sandbox: dict[StrictStr, StrictBool | int | StrictStr | list[StrictStr]] | None = Field(
         default=None, description="systemd.exec settings by their own names."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, StrictStr
+from pydantic import ConfigDict, Field, StrictStr, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from jobschedd.model.launch import Launch
@@ -74,16 +74,29 @@ def _environment(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
+_COMMAND_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    ],
+}
+_ENVIRONMENT_SCHEMA = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+    "additionalProperties": {"type": "string"},
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class ExecuteCommand:
     """Run a command."""
 
     type: Literal["execute_command"]
-    command: Annotated[str | tuple[str, ...], _command] = Field(
+    command: Annotated[str | tuple[str, ...], _command, WithJsonSchema(_COMMAND_SCHEMA)] = Field(
         description="A string is run by `shell`; a list is run as it is, without a shell.",
         examples=["/usr/bin/python3 /opt/report.py", ["/usr/bin/rsync", "-a", "/srv", "/backup"]],
     )
-    shell: Annotated[tuple[str, ...], _shell] = Field(
+    shell: Annotated[tuple[str, ...], _shell, WithJsonSchema(_COMMAND_SCHEMA)] = Field(
         default=("/bin/sh", "-c"),
         description="What runs a command string, as text or list; the command is added as the last argument.",
         examples=["/bin/bash -c"],
@@ -91,13 +104,17 @@ class ExecuteCommand:
     user: UserName | None = Field(default=None, description="Run as this user, with all its groups.")
     group: GroupName | None = Field(default=None, description="Primary group, instead of the user's own.")
     cwd: Path | None = Field(default=None, description="Working directory; the home of `user`, else `/`.")
-    env: Annotated[tuple[tuple[str, str], ...], _environment] = Field(
+    env: Annotated[tuple[tuple[str, str], ...], _environment, WithJsonSchema(_ENVIRONMENT_SCHEMA)] = Field(
         default=(),
         description="Added to the run's clean environment.",
         examples=[{"LANG": "de_DE.UTF-8"}],
     )
     env_file: Path | None = Field(default=None, description="A file of NAME=value lines, read at each start.")
-    umask: Umask = Field(default=0o022, description="Permission bits that new files do not get, as octal text.")
+    umask: Umask = Field(
+        default=0o022,
+        json_schema_extra={"default": "022"},
+        description="Permission bits that new files do not get, as octal text.",
+    )
     stdin: CleanText | None = Field(default=None, description="Text on standard input; without it /dev/null.")
 
     NOT_YET: ClassVar[tuple[str, ...]] = ("env_file",)
@@ -139,7 +156,7 @@ class Container:
     type: Literal["container"]
     image: Annotated[StrictStr, Field(min_length=1)]
     args: tuple[StrictStr, ...] = ()
-    env: Annotated[tuple[tuple[str, str], ...], _environment] = ()
+    env: Annotated[tuple[tuple[str, str], ...], _environment, WithJsonSchema(_ENVIRONMENT_SCHEMA)] = ()
     volumes: tuple[StrictStr, ...] = ()
     pull: Literal["always", "missing", "never", "newer"] = "missing"
     engine: Literal["podman", "docker"] = "podman"

@@ -66,7 +66,7 @@ def test_a_bad_setting_names_file_place_and_form(text: str, said: str) -> None:
 
 
 def test_a_bad_variable_is_named_as_one_of_the_environment() -> None:
-    with pytest.raises(BadSetting, match="^environment: log_level: "):
+    with pytest.raises(BadSetting, match=r"^environment: log_level: "):
         read(env={"JOBSCHEDD_LOG_LEVEL": "loud"})
 
 

@@ -29,7 +29,7 @@ def test_a_duration_is_read_as_systemd_reads_it(text: Any, usec: int) -> None:
      10**30, "1e9d", "101y", "9" * 30 + "s", "1h30"],
 )  # fmt: skip
 def test_what_is_not_a_duration_is_refused_with_the_form(text: Any) -> None:
-    with pytest.raises(ValueError, match="^cannot (read|use) "):
+    with pytest.raises(ValueError, match=r"^cannot (read|use) "):
         parse_duration(text)
 
 
@@ -40,7 +40,7 @@ def test_a_size_is_read_as_systemd_reads_it(text: Any, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "M", "1X", "1MB", -1, True, 2**63, "9" * 18 + "P", 1.5])
 def test_what_is_not_a_size_is_refused_with_the_form(text: Any) -> None:
-    with pytest.raises(ValueError, match="^cannot read "):
+    with pytest.raises(ValueError, match=r"^cannot read "):
         parse_size(text)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,8 @@ def main() -> int:
     if reason:
         print(f"cannot prove anything here: {reason}", file=sys.stderr)
         return 1
+    # Ended half-way, it takes its container and its mounts along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     work = Path(tempfile.mkdtemp(prefix="jobschedd-bare-"))
     root = work / "root"
     mount_over(bare_root(), work)

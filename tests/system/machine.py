@@ -114,8 +114,12 @@ class Machine:
         call("chroot", str(self.root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
         for name in ("jobschedd", "jobctl"):
             (self.root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
-        shutil.copy(PROJECT / "systemd/jobschedd.service", self.root / "lib/systemd/system/jobschedd.service")
-        shutil.copy(PROJECT / "systemd/jobschedd.catalog", self.root / "usr/lib/systemd/catalog/jobschedd.catalog")
+        for name, place in (
+            ("jobschedd.service", "system"),
+            ("user/jobschedd.service", "user"),
+            ("jobschedd.catalog", "catalog"),
+        ):
+            shutil.copy(PROJECT / "systemd" / name, self.root / "usr/lib/systemd" / place)
         call("chroot", str(self.root), "journalctl", "--update-catalog")
 
     def _boot(self) -> None:

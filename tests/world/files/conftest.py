@@ -41,7 +41,7 @@ class Files:
         self.parse = parse_plainly
         self.loader = Loader(
             [str(path) for path in directories],
-            lambda *file: self.parse(*file),
+            lambda name, path, data: self.parse(name, path, data),  # noqa: PLW0108 - a test may put another in its place
             self.inbox,
             self.events.put,
             SystemClock(),

@@ -563,7 +563,7 @@ def test_a_directory_that_others_may_write_is_refused_whole_and_its_jobs_stay(fi
     assert files.jobs == {"a.json": "x"}
     bad.chmod(mode)
     files.rescan()
-    assert files.jobs == {"a.json": "x"} or files.jobs == {"a.json": "x", "b.json": "x"}
+    assert files.jobs in ({"a.json": "x"}, {"a.json": "x", "b.json": "x"})
     assert files.told().good
     files.rescan(force=True)
     assert files.jobs == {"a.json": "x", "b.json": "x"}

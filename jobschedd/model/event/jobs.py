@@ -1,0 +1,125 @@
+"""What became of a job file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from jobschedd.model.event.kind import DEBUG, ERROR, INFO, Plain, show_instant
+from jobschedd.model.run import Instant
+
+if TYPE_CHECKING:
+    from jobschedd.model.error import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class JobLoaded(Plain):
+    """A job came, or came in a new version."""
+
+    NAME: ClassVar[str] = "job_loaded"
+    MESSAGE_ID: ClassVar[str] = "e7e55d35d2e343e8b3635e0d023b8610"
+    job_id: str
+    path: str
+    digest: str
+    replaced: bool
+    next_due: Instant | None
+    enabled: bool
+    bulk: bool = False
+    """One of very many at once: the sum is said, each one only at debug level."""
+
+    @property
+    def priority(self) -> int:
+        return DEBUG if self.bulk else INFO
+
+    def line(self) -> str:
+        verb = "replaced" if self.replaced else "loaded"
+        if not self.enabled:
+            due = "not enabled"
+        elif self.next_due is None:
+            due = "its time has passed: never due"
+        else:
+            due = f"next due {show_instant(self.next_due)}"
+        return f"{self.job_id}: {verb} from {self.path}; {due}"
+
+    def fields(self) -> dict[str, str]:
+        fields = {
+            "JOBSCHEDD_JOB": self.job_id,
+            "JOBSCHEDD_FILE": self.path,
+            "JOBSCHEDD_DEFINITION": self.digest,
+        }
+        if self.next_due is not None:
+            fields["JOBSCHEDD_NEXT_DUE"] = show_instant(self.next_due)
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class JobRemoved(Plain):
+    NAME: ClassVar[str] = "job_removed"
+    MESSAGE_ID: ClassVar[str] = "1c7ac9fa08e64620b12bae869f8bb030"
+    job_id: str
+    path: str
+
+    def line(self) -> str:
+        return f"{self.job_id}: removed, {self.path} does not describe it any more"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_JOB": self.job_id, "JOBSCHEDD_FILE": self.path}
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFound:
+    """A file that cannot be used as it is."""
+
+    NAME: ClassVar[str] = "problem_found"
+    MESSAGE_ID: ClassVar[str] = "22ed015b28324a3a926d42a8b5f004ae"
+    path: str
+    problems: tuple[Problem, ...]
+    kept: str | None
+    """The job whose last good version stays in force."""
+
+    @property
+    def priority(self) -> int:
+        return ERROR
+
+    def line(self) -> str:
+        kept = f"; the last good version of {self.kept} stays in force" if self.kept else ""
+        return "; ".join(f"{self.path}: {problem}" for problem in self.problems) + kept
+
+    def fields(self) -> dict[str, str]:
+        fields = {"JOBSCHEDD_FILE": self.path}
+        if self.kept:
+            fields["JOBSCHEDD_JOB"] = self.kept
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemCleared(Plain):
+    NAME: ClassVar[str] = "problem_cleared"
+    MESSAGE_ID: ClassVar[str] = "39db513912ef4349bfc85a0bbe70fc52"
+    path: str
+
+    def line(self) -> str:
+        return f"{self.path}: no problem any more"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_FILE": self.path}
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuarantined:
+    """A bug of ours met this job; it is set aside until its file changes, the others go on."""
+
+    NAME: ClassVar[str] = "job_quarantined"
+    MESSAGE_ID: ClassVar[str] = "bdd70cfa2bd44175ac1f071905048d8e"
+    job_id: str
+    trace: str
+
+    @property
+    def priority(self) -> int:
+        return ERROR
+
+    def line(self) -> str:
+        return f"{self.job_id}: set aside until its file changes, jobschedd failed on it: {self.trace}"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_JOB": self.job_id}

@@ -1,0 +1,134 @@
+"""What became of an instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from jobschedd.model.event.kind import DEBUG, INFO, NOTICE, WARNING, Plain, show_instant
+from jobschedd.model.run import Instant, Outcome, Run
+from jobschedd.model.span import show_duration
+
+if TYPE_CHECKING:
+    from jobschedd.model.run import Ending
+
+
+def _run_fields(run: Run, outcome: Outcome) -> dict[str, str]:
+    fields = {
+        "JOBSCHEDD_JOB": run.job_id,
+        "JOBSCHEDD_RUN": run.run_id,
+        "JOBSCHEDD_SCHEDULED_AT": show_instant(run.scheduled_at),
+        "JOBSCHEDD_CAUSE": run.cause,
+        "JOBSCHEDD_OUTCOME": outcome,
+    }
+    fields.update((f"JOBSCHEDD_LABEL_{name.upper()}", value) for name, value in run.labels)
+    return fields
+
+
+@dataclass(frozen=True, slots=True)
+class RunDue(Plain):
+    """Decided and handed to the runner; the claim of the instant."""
+
+    NAME: ClassVar[str] = "run_due"
+    MESSAGE_ID: ClassVar[str] = "352ac3b53779441d85c2efdf31d5e2a4"
+    run: Run
+
+    @property
+    def priority(self) -> int:
+        return DEBUG
+
+    def line(self) -> str:
+        return f"{self.run.job_id}: due {show_instant(self.run.scheduled_at)}"
+
+    def fields(self) -> dict[str, str]:
+        return _run_fields(self.run, Outcome.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan(Plain):
+    NAME: ClassVar[str] = "run_started"
+    MESSAGE_ID: ClassVar[str] = "b1a08e1eae5f45b08a27b51f4b4de62f"
+    run: Run
+    pid: int
+    started_at: Instant
+
+    def line(self) -> str:
+        late = show_duration(max(0, self.started_at - self.run.scheduled_at))
+        return (
+            f"{self.run.job_id}: started as process {self.pid}, due {show_instant(self.run.scheduled_at)}, {late} late"
+        )
+
+    def fields(self) -> dict[str, str]:
+        return _run_fields(self.run, Outcome.RUNNING) | {
+            "JOBSCHEDD_PID": str(self.pid),
+            "JOBSCHEDD_STARTED_AT": show_instant(self.started_at),
+            "JOBSCHEDD_LATENESS_USEC": str(self.started_at - self.run.scheduled_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    NAME: ClassVar[str] = "run_ended"
+    MESSAGE_ID: ClassVar[str] = "91be1712bbbb465f95a798858952aa3f"
+    run: Run
+    outcome: Outcome
+    ending: Ending
+    started_at: Instant | None
+    ended_at: Instant
+
+    @property
+    def priority(self) -> int:
+        return INFO if self.outcome is Outcome.SUCCEEDED else WARNING
+
+    def line(self) -> str:
+        if self.ending.signal is not None:
+            how = f"signal {self.ending.signal}"
+        elif self.ending.exit_code is not None:
+            how = f"exit code {self.ending.exit_code}"
+        else:
+            how = self.ending.reason
+        took = f" after {show_duration(self.ended_at - self.started_at)}" if self.started_at is not None else ""
+        return f"{self.run.job_id}: {self.outcome}{took}, {how}"
+
+    def fields(self) -> dict[str, str]:
+        fields = _run_fields(self.run, self.outcome)
+        if self.started_at is not None:
+            fields["JOBSCHEDD_STARTED_AT"] = show_instant(self.started_at)
+            fields["JOBSCHEDD_DURATION_USEC"] = str(self.ended_at - self.started_at)
+        if self.ending.exit_code is not None:
+            fields["JOBSCHEDD_EXIT_CODE"] = str(self.ending.exit_code)
+        if self.ending.signal is not None:
+            fields["JOBSCHEDD_SIGNAL"] = str(self.ending.signal)
+        if self.ending.memory_peak is not None:
+            fields["JOBSCHEDD_CPU_USEC"] = str(self.ending.cpu_usec)
+            fields["JOBSCHEDD_MEMORY_PEAK"] = str(self.ending.memory_peak)
+        if self.ending.reason:
+            fields["JOBSCHEDD_REASON"] = self.ending.reason
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class InstantPassed:
+    """An instant, or several, that did not become a run, and why."""
+
+    NAME: ClassVar[str] = "instant_passed"
+    MESSAGE_ID: ClassVar[str] = "1f10fe4763034bccabb7e7da2c5cf5f9"
+    run: Run
+    outcome: Outcome
+    reason: str
+    count: int = 1
+    """How many instants end so, the last of them being the run's."""
+
+    @property
+    def priority(self) -> int:
+        return NOTICE if self.outcome is Outcome.COALESCED else WARNING
+
+    def line(self) -> str:
+        several = f" and {self.count - 1} before it" if self.count > 1 else ""
+        return f"{self.run.job_id}: {show_instant(self.run.scheduled_at)}{several} {self.outcome}: {self.reason}"
+
+    def fields(self) -> dict[str, str]:
+        return _run_fields(self.run, self.outcome) | {
+            "JOBSCHEDD_REASON": self.reason,
+            "JOBSCHEDD_COUNT": str(self.count),
+        }

@@ -80,23 +80,16 @@ def within(root: Path, *command: str) -> int:
             *(f"--setenv={name}={LENT}" for name in ("PIP_CERT", "SSL_CERT_FILE")),
         ]
     lent += [f"--setenv={name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
-    return subprocess.run(
-        [
-            *CONTAINER,
-            "-D",
-            root,
-            "--as-pid2",
-            "--pipe",
-            "--resolv-conf=off",
-            "--chdir=/root/jobschedd",
-            *lent,
-            *command,
-        ],
-        env=PURE_CGROUP_V2,
-        stdin=subprocess.DEVNULL,
-        timeout=30 * MINUTES,
-        check=False,
-    ).returncode
+    # The socket on which nspawn wants to be notified is for an init; to the daemon it would mean systemd.
+    command = ("env", "--unset=NOTIFY_SOCKET", *command)
+    nspawn = [*CONTAINER, "-D", root, "--as-pid2", "--pipe", "--resolv-conf=off", "--chdir=/root/jobschedd", *lent]
+    container = subprocess.Popen([*nspawn, *command], env=PURE_CGROUP_V2, stdin=subprocess.DEVNULL)
+    try:
+        return container.wait(30 * MINUTES)
+    finally:
+        # Not kill: that would leave behind what runs in it.
+        container.terminate()
+        container.wait()
 
 
 def main() -> int:

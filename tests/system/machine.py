@@ -197,7 +197,8 @@ class Machine:
             try:
                 self._nspawn.wait(20)
             except subprocess.TimeoutExpired:
-                self._nspawn.kill()
+                # The second time it does not wait for the container's init. Killed, it would leave that behind.
+                self._nspawn.terminate()
                 self._nspawn.wait()
             self._console.close()
         discard(self._work)

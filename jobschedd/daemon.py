@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,15 @@ class Loaded:
     """The loader has looked at everything and the scheduler has been told."""
 
 
+class Loading(Enum):
+    """Whether the loader is looking through everything just now."""
+
+    NO = auto()
+    YES = auto()
+    AGAIN = auto()
+    """It is, and a reload was asked for meanwhile."""
+
+
 def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
     """How to read job files under these settings, with the zone that the machine has now."""
     defaults = Defaults(system_zone(), settings.defaults)
@@ -129,6 +139,8 @@ class Daemon:
             self._clock,
             rescan_every=self._settings.rescan_every,
         )
+        self._ready = False
+        self._loading = Loading.NO
         self._thread = threading.Thread(target=self._scheduler.run, name="scheduler", daemon=True)
 
     def run(self) -> int:
@@ -149,7 +161,7 @@ class Daemon:
             self._runner.open()
             self._thread.start()
             self._loader.start()
-            self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
+            self._load()
             code = self._serve(began)
             self._loader.stop()
             self._runner.close()
@@ -187,26 +199,19 @@ class Daemon:
     def _serve(self, began: int) -> int:
         interval = sd.watchdog_interval()
         beat = interval / 3 if interval else HEALTH_EVERY
-        ready = False
+        next_beat = monotonic() + beat
         while True:
-            try:
-                received = self._inbox.get(timeout=beat)
-            except Empty:
+            # Whatever keeps us busy, a storm of signals too, must not make the watchdog think that we hang.
+            if monotonic() >= next_beat:
                 self._show_life()
+                next_beat = monotonic() + beat
+            try:
+                received = self._inbox.get(timeout=max(0.0, next_beat - monotonic()))
+            except Empty:
                 continue
             match received:
                 case Loaded():
-                    status = self._ask()
-                    if ready:
-                        self._log(event.DaemonReloaded(status.jobs, status.problems))
-                    else:
-                        # What was loaded stays; the collector need not walk it again and again.
-                        gc.collect()
-                        gc.freeze()
-                        took = self._clock.elapsed() - began
-                        self._log(event.DaemonReady(status.jobs, status.problems, took))
-                    ready = True
-                    sd.notify("READY=1", self._in_words(status))
+                    self._tell_loaded(began)
                 case Failed():
                     return 1
                 case signal.SIGHUP:
@@ -215,6 +220,22 @@ class Daemon:
                     self._dump()
                 case signal.SIGTERM | signal.SIGINT:
                     return self._stop(signal.Signals(received).name)
+
+    def _tell_loaded(self, began: int) -> None:
+        """Say ready, at the start, or reloaded; and reload once more where that was asked for meanwhile."""
+        again, self._loading = self._loading == Loading.AGAIN, Loading.NO
+        status = self._ask()
+        if self._ready:
+            self._log(event.DaemonReloaded(status.jobs, status.problems))
+        else:
+            # What was loaded stays; the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+            self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
+        self._ready = True
+        sd.notify("READY=1", self._in_words(status))
+        if again:
+            self._reload()
 
     def _show_life(self) -> None:
         """Feed the watchdog, but only when every thread is alive and the scheduler has answered."""
@@ -237,6 +258,10 @@ class Daemon:
         return f"STATUS={status.jobs} jobs, {status.problems} problems, {status.running} running, {due}"
 
     def _reload(self) -> None:
+        # Many at once are one more: after a load that began before the last of them was asked for.
+        if self._loading is not Loading.NO:
+            self._loading = Loading.AGAIN
+            return
         sd.notify_reloading()
         try:
             settings = self._asked.settings()
@@ -246,6 +271,10 @@ class Daemon:
         self._settings = settings
         self._log.level = settings.log_level
         self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
+        self._load()
+
+    def _load(self) -> None:
+        self._loading = Loading.YES
         self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
 
     def _dump(self) -> None:

@@ -8,7 +8,6 @@ signalling it by number is safe. Processes that are not ours are signalled by pi
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import gc
 import os
@@ -24,6 +23,7 @@ from typing import Any
 from jobschedd.runner import tree
 from jobschedd.runner.launch import CannotStart, NoRoom, start
 from jobschedd.runner.output import PIECE, SHARE, drain, open_journal
+from jobschedd.runner.standing import above, stand_alone, wake_on_sigchld
 from jobschedd.runner.wire import VERSION, Frames, pack
 
 SLICE = 16
@@ -34,8 +34,6 @@ TRY_AGAIN = 0.25
 
 LEFTOVER_GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL for what a run leaves behind."""
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 def _now() -> int:
@@ -74,7 +72,7 @@ class Runner:
         """Something has ended since the orphans were last looked at."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(daemon, selectors.EVENT_READ, self._hear)
-        self._selector.register(_wake_on_sigchld(soft_files), selectors.EVENT_READ, self._reap)
+        self._selector.register(wake_on_sigchld(soft_files), selectors.EVENT_READ, self._reap)
         self._say({"hello": VERSION, "pid": os.getpid()})
 
     def serve(self) -> None:
@@ -188,7 +186,7 @@ class Runner:
             if output is None:
                 try:
                     read_end, output = os.pipe2(os.O_CLOEXEC)
-                    pipe = _above(read_end, self._soft_files)
+                    pipe = above(read_end, self._soft_files)
                 except OSError as error:
                     raise NoRoom from error
                 os.set_blocking(pipe, False)
@@ -322,50 +320,9 @@ class Runner:
                     self._leftovers[pid] = now + LEFTOVER_GRACE
 
 
-def _above(descriptor: int, limit: int) -> int:
-    """The same file under a number that is out of the way of `launch._soft_limit`."""
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _lasting(limit))
-    os.close(descriptor)
-    return moved
-
-
-def _lasting(limit: int) -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return limit if soft > limit else 3
-
-
-def _wake_on_sigchld(limit: int) -> int:
-    """A descriptor that becomes readable when a child ends."""
-    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    read_end, write_end = _above(read_end, limit), _above(write_end, limit)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-    return read_end
-
-
-def _stand_alone() -> int:
-    """Let nothing of whoever started the daemon reach a job. The soft limit on open files that jobs get."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) is not None:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    # Of no use to jobs, and harmful: a terminal's hang-up or ^C is for the daemon to judge.
-    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-    with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
-        if int(file.read()) < 0:
-            file.write(b"0")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "cannot become a child subreaper")
-    return soft
-
-
 def main() -> None:
-    soft_files = _stand_alone()
-    daemon = socket.socket(fileno=_above(int(sys.argv[1]), soft_files))
+    soft_files = stand_alone()
+    daemon = socket.socket(fileno=above(int(sys.argv[1]), soft_files))
     daemon.setblocking(False)
     runner = Runner(daemon, soft_files)
     # Fork copies page tables; a collector that wanders through old objects makes it copy the pages too.

@@ -11,8 +11,8 @@ import struct
 from typing import Any
 
 VERSION = 1
-LONGEST = 16 << 20
-"""Bytes of a frame. A start may carry an environment and arguments of 128 KiB each; 32 go together."""
+LONGEST = 256 << 20
+"""Bytes of a frame. 32 starts go together, each from a file of at most 1 MiB, whose letters may take six bytes here."""
 
 _LENGTH = struct.Struct(">I")
 

@@ -69,9 +69,9 @@ def start(order: dict[str, Any], output: int, soft_files: int) -> int:
 def _identity(user: str | None, group: str | None) -> tuple[dict[str, Any], pwd.struct_passwd]:
     """What subprocess needs to become that user, and the user's entry. Always user, group and groups together."""
     try:
-        person = pwd.getpwnam(user) if user is not None else pwd.getpwuid(os.geteuid())
+        person = pwd.getpwnam(user) if user is not None else _ourselves()
     except KeyError:
-        raise CannotStart(f"no such user: {user or os.geteuid()}") from None
+        raise CannotStart(f"no such user: {user}") from None
     try:
         gid = grp.getgrnam(group).gr_gid if group is not None else person.pw_gid
     except KeyError:
@@ -86,6 +86,15 @@ def _identity(user: str | None, group: str | None) -> tuple[dict[str, Any], pwd.
         raise CannotStart(f"only root may start runs as another user or group: {user or group}")
     groups = os.getgrouplist(person.pw_name, gid)
     return {"user": person.pw_uid, "group": gid, "extra_groups": groups}, person
+
+
+def _ourselves() -> pwd.struct_passwd:
+    """Our own entry; in a container our user id may be one that nobody has given a name."""
+    try:
+        return pwd.getpwuid(os.geteuid())
+    except KeyError:
+        name = str(os.geteuid())
+        return pwd.struct_passwd((name, "x", os.geteuid(), os.getegid(), name, "/", "/bin/sh"))
 
 
 def _home(user: str | None, person: pwd.struct_passwd) -> str:

@@ -286,6 +286,27 @@ def test_a_user_s_home_is_its_directory_where_there_is_one(runs: Runs) -> None:
     assert runs.shell("pwd; echo $HOME $PATH", user="nobody") == "/\n/nonexistent /usr/local/bin:/usr/bin:/bin\n"
 
 
+NAMELESS = """
+import os
+from jobschedd.runner.launch import start
+read_end, write_end = os.pipe()
+os.setgid(54321)
+os.setuid(54321)
+order = dict(user=None, group=None, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], cwd=None, stdin=None, shell="/bin/sh",
+             umask=18, env=[], job_id="a", run_id="r", scheduled_at="", attempt=1, timezone=None)
+os.waitpid(start(order, write_end, 1024), 0)
+os.close(write_end)
+print(os.read(read_end, 100).decode(), end="")
+"""
+
+
+@as_root
+def test_a_user_id_without_a_name_runs_jobs_as_itself() -> None:
+    """As containers have them."""
+    done = subprocess.run([sys.executable, "-c", NAMELESS], capture_output=True, text=True, check=True)
+    assert done.stdout == "54321 / 54321\n"
+
+
 # -- what cannot be started ----------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd import __version__
 from jobschedd.model import event, message
-from jobschedd.model.config import Places, Settings, read_settings
+from jobschedd.model.config import Places, Settings
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.run import SECOND
@@ -32,6 +32,7 @@ from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import Untrusted, open_trusted
 from jobschedd.world.log import Journal, JsonLines, Log, RemarkHandler, TextLines
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
+from jobschedd.world.settings import load_settings
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import InstanceLock, open_directory
 
@@ -63,16 +64,8 @@ class Asked:
     env: Mapping[str, str]
 
     def settings(self) -> Settings:
-        """Read the settings file and lay environment and flags over it. Raises BadSetting."""
-        file = self.places.config
-        try:
-            with open(file, encoding="utf-8") as opened:
-                text: str | None = opened.read()
-        except FileNotFoundError:
-            text = None
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSetting(f"{file}: cannot read the settings: {error}") from None
-        return read_settings(file, text, self.env, self.flags, self.places)
+        """As they stand now. Raises BadSetting."""
+        return load_settings(self.places, self.env, self.flags)
 
 
 @dataclass(frozen=True, slots=True)

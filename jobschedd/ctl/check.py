@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobschedd.model.catalog import Catalog, Troubled
-from jobschedd.model.config import Places, Settings, places, read_settings
+from jobschedd.model.config import Settings, places
 from jobschedd.model.error import BadFile, BadSetting, Problem
 from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.layers import is_job_file
@@ -21,6 +21,7 @@ from jobschedd.model.lint import lint
 from jobschedd.model.message import FileChange
 from jobschedd.model.task import ExecuteCommand
 from jobschedd.world.clock import SystemClock, system_zone
+from jobschedd.world.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,24 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     env = dict(os.environ)
-    standard = places(env, os.geteuid(), str(Path.home()))
     try:
-        settings = load_settings(standard, env)
+        settings = load_settings(places(env, os.geteuid(), str(Path.home())), env, {})
     except BadSetting as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     paths = options.paths or [path for path in settings.jobs_dirs if os.path.isdir(path)]
     return report(paths, settings, as_json=options.json)
-
-
-def load_settings(standard: Places, env: dict[str, str]) -> Settings:
-    try:
-        text: str | None = Path(standard.config).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{standard.config}: cannot read the settings: {error}") from None
-    return read_settings(standard.config, text, env, {}, standard)
 
 
 def check_directories(settings: Settings) -> int:

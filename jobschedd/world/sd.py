@@ -10,8 +10,9 @@ from systemd import daemon
 
 
 def started_by_systemd() -> bool:
-    """Whether a service manager started us: then runs may outlive us and a restart is its business."""
-    return "NOTIFY_SOCKET" in os.environ or os.getppid() == 1 or "INVOCATION_ID" in os.environ
+    """Whether a service manager started us: then runs may outlive us, and what becomes of them is its business."""
+    # Not INVOCATION_ID: a terminal that is a service itself hands that down to all that is started in it.
+    return "NOTIFY_SOCKET" in os.environ or os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
 
 
 def watchdog_interval() -> float | None:

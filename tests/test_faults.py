@@ -1,0 +1,16 @@
+"""The table of faults, attacks and bad input: each row that is held has a test that names it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HELD = {f"F{n}" for n in (15, 16, 19, 20, 21, 22, 23, 24, 25, 27, 33, 45, 46, 48, 49)} | {
+    f"A{n:02}" for n in (*range(1, 19), *range(21, 26), 30, 38, 50, 51, 52)
+}
+
+
+def test_every_row_that_is_held_is_named_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    named = set(re.findall(r'mark\.fault\("([AF]\d\d)"\)', tests))
+    assert HELD - named == set()

@@ -82,7 +82,7 @@ def within(root: Path, *command: str) -> int:
     lent += [f"--setenv={name}={value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
     # The socket on which nspawn wants to be notified is for an init; to the daemon it would mean systemd.
     command = ("env", "--unset=NOTIFY_SOCKET", *command)
-    nspawn = [*CONTAINER, "-D", root, "--as-pid2", "--pipe", "--resolv-conf=off", "--chdir=/root/jobschedd", *lent]
+    nspawn = [*CONTAINER, "-D", str(root), "--as-pid2", "--pipe", "--resolv-conf=off", "--chdir=/root/jobschedd", *lent]
     container = subprocess.Popen([*nspawn, *command], env=PURE_CGROUP_V2, stdin=subprocess.DEVNULL)
     try:
         return container.wait(30 * MINUTES)

@@ -26,7 +26,7 @@ class Untrusted(Exception):  # noqa: N818
 
 def open_trusted(path: str) -> int:
     """An O_PATH descriptor of an absolute path. Raises Untrusted, or OSError where it cannot be reached."""
-    here, shown = os.open("/", _HOLD | os.O_DIRECTORY), "/"
+    here, shown = _open_root(), "/"
     waiting = deque(path.split("/"))
     links = 0
     try:
@@ -35,38 +35,50 @@ def open_trusted(path: str) -> int:
             if name in ("", "."):
                 continue
             step = os.open(name, _HOLD, dir_fd=here)
-            shown = os.path.join(shown, name)
-            status = os.fstat(step)
-            if stat.S_ISLNK(status.st_mode):
-                target = os.readlink("", dir_fd=step)
+            try:
+                status = os.fstat(step)
+                check(status, os.path.join(shown, name), last=not any(part not in ("", ".") for part in waiting))
+                target = os.readlink("", dir_fd=step) if stat.S_ISLNK(status.st_mode) else None
+            except BaseException:
                 os.close(step)
-                check(status, shown, last=False)
+                raise
+            if target is not None:
+                os.close(step)
                 links += 1
                 if links > MOST_LINKS:
-                    raise Untrusted(f"{shown} is one of more than {MOST_LINKS} links; name the target itself")
+                    raise Untrusted(f"{show(path)} leads through more than {MOST_LINKS} links; name the target itself")
                 waiting.extendleft(reversed(target.split("/")))
-                shown = os.path.dirname(shown)
-                if target.startswith("/"):
-                    step, shown = os.open("/", _HOLD | os.O_DIRECTORY), "/"
-                else:
+                if not target.startswith("/"):
                     continue
+                step, name = _open_root(), "/"
             os.close(here)
-            here = step
-            check(status, shown, last=not any(part not in ("", ".") for part in waiting))
+            here, shown = step, os.path.join(shown, name)
     except BaseException:
         os.close(here)
         raise
     return here
 
 
-def check(status: os.stat_result, shown: str, *, last: bool) -> None:
+def _open_root() -> int:
+    root = os.open("/", _HOLD | os.O_DIRECTORY)
+    try:
+        check(os.fstat(root), "/", last=False)
+    except Untrusted:
+        os.close(root)
+        raise
+    return root
+
+
+def check(status: os.stat_result, path: str, *, last: bool) -> None:
     """Raise Untrusted unless only we and root could have written what has this status.
 
     `last`: it is what the path names, not something on the way to it.
     """
     if status.st_uid not in (0, os.geteuid()):
         owner = "root" if os.geteuid() == 0 else _name(os.geteuid())
-        raise Untrusted(f"{shown} belongs to {_name(status.st_uid)}, who could have written it; chown {owner} {shown}")
+        raise Untrusted(
+            f"{show(path)} belongs to {_name(status.st_uid)}, who could have written it; chown {owner} {show(path)}"
+        )
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode) or stat.S_ISCHR(status.st_mode) or not mode & 0o022:
         return
@@ -76,7 +88,12 @@ def check(status: os.stat_result, shown: str, *, last: bool) -> None:
         return
     if not mode & 0o002 and _is_private_group(status.st_gid):
         return
-    raise Untrusted(f"{shown} can be written by others (mode {mode:04o}); chmod go-w {shown}")
+    raise Untrusted(f"{show(path)} can be written by others (mode {mode:04o}); chmod go-w {show(path)}")
+
+
+def show(path: str) -> str:
+    """A path for people: what would act on a terminal is escaped."""
+    return path if path.isprintable() else ascii(path)
 
 
 def _is_private_group(gid: int) -> bool:

@@ -7,8 +7,10 @@ names, so nothing can be lost but a hint, and that is told too.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
@@ -16,26 +18,39 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchdog.observers.inotify_c import CallbackId, InotifyEvent, WatchDescriptor
+    from watchdog.observers.inotify_c import InotifyEvent, WatchDescriptor
 
-_FIRM = (
+_DONE = (
     InotifyConstants.IN_CLOSE_WRITE
     | InotifyConstants.IN_MOVED_TO
     | InotifyConstants.IN_MOVED_FROM
     | InotifyConstants.IN_DELETE
 )
-"""What is complete when it is reported."""
-
-_SOFT = InotifyConstants.IN_CREATE | InotifyConstants.IN_ATTRIB
-"""A link that was made, or the beginning of a write; a changed mode, or a step on the way to one."""
-
+_MADE = InotifyConstants.IN_CREATE | InotifyConstants.IN_ATTRIB
 _SELF = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
 
-# One mask for every watch: adding one to a directory that is watched already replaces its mask.
-_MASK = _FIRM | _SOFT | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_ONLYDIR
+# One directory may be a job directory and stand above another; the second watch must not take from the first.
+_FLAGS = InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_MASK_ADD
+_INSIDE = Mask(_DONE | _MADE | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | _FLAGS)
+_ABOVE = Mask(_INSIDE & ~InotifyConstants.IN_CLOSE_WRITE)
 
 UNSEEN = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "virtiofs", "fuse", "fuseblk", "vboxsf"})
 """File systems whose changes made elsewhere inotify does not see; with them all of fuse.*."""
+
+
+class Hint(IntEnum):
+    """How much is known of a file that should be looked at. The higher one counts."""
+
+    DIFFERS = 0
+    """It is not as it was seen; it may be in the middle of being written."""
+    MADE = 1
+    """A link that was made, or the beginning of a write; a changed mode, or a step on the way to one."""
+    DONE = 2
+    """Closed, moved or deleted: what stands there now is meant."""
+
+
+Looks = dict[tuple[int, str], Hint]
+"""Files to look at, each by the number of its directory and its name."""
 
 
 class Hints:
@@ -44,13 +59,13 @@ class Hints:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._lock = threading.Lock()
-        self._names: dict[tuple[int, str], bool] = {}
+        self._names: Looks = {}
         self._directories: set[int] = set()
 
-    def name(self, directory: int, name: bytes, *, firm: bool) -> None:
+    def name(self, directory: int, name: bytes, hint: Hint) -> None:
         key = (directory, os.fsdecode(name))
         with self._lock:
-            self._names[key] = self._names.get(key, False) or firm
+            self._names[key] = max(self._names.get(key, hint), hint)
         self._wake()
 
     def directory(self, directory: int) -> None:
@@ -58,8 +73,8 @@ class Hints:
             self._directories.add(directory)
         self._wake()
 
-    def take(self) -> tuple[dict[tuple[int, str], bool], set[int]]:
-        """Names, each with whether the hint is firm, and directories to look through."""
+    def take(self) -> tuple[Looks, set[int]]:
+        """Files to look at, and directories to look through."""
         with self._lock:
             names, self._names = self._names, {}
             directories, self._directories = self._directories, set()
@@ -77,8 +92,8 @@ class _Inside:
         # A name with two dots in front is how container platforms swap all files of a directory at once.
         if event.mask & _SELF or event.name.startswith(b".."):
             self._hints.directory(self._directory)
-        elif event.mask & (_FIRM | _SOFT) and not event.mask & InotifyConstants.IN_ISDIR:
-            self._hints.name(self._directory, event.name, firm=bool(event.mask & _FIRM))
+        elif event.mask & (_DONE | _MADE) and not event.mask & InotifyConstants.IN_ISDIR:
+            self._hints.name(self._directory, event.name, Hint.DONE if event.mask & _DONE else Hint.MADE)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:  # noqa: ARG002 - watchdog's interface
         self._hints.directory(self._directory)
@@ -107,7 +122,7 @@ class Watcher:
         self._hints = hints
         self._inotify = InotifyFD()
         self._inotify.start()
-        self._watches: dict[int, list[tuple[WatchDescriptor, CallbackId]]] = {}
+        self._watches: dict[tuple[int, Mask], tuple[WatchDescriptor, CallbackId]] = {}
         self._count = 0
 
     def alive(self) -> bool:
@@ -117,46 +132,44 @@ class Watcher:
         self._inotify.stop()
         self._inotify.join()
 
-    def watch(self, directory: int, path: str, opened: int | None) -> None:
-        """Watch the job directory that is held open as `opened`, and the nearest directory above its path.
+    def watch_above(self, directory: int, path: str) -> None:
+        """Watch the nearest directory above a job directory's path. Raises OSError where no watch is left."""
+        above, step = os.path.split(path.rstrip("/"))
+        while above != "/" and not os.path.isdir(above):
+            above, step = os.path.split(above)
+        self._watch(directory, above, _ABOVE, _Above(self._hints, directory, os.fsencode(step)))
 
-        Raises OSError where no watch is left; then nothing of this directory is watched.
-        """
-        self._inotify.remove_callbacks(self._watches.pop(directory, []))
-        watches: list[tuple[WatchDescriptor, CallbackId]] = []
-        self._watches[directory] = watches
-        above, step = _nearest_above(path)
-        watches.append(self._add(above, _Above(self._hints, directory, os.fsencode(step))))
-        if opened is not None:
-            # By the descriptor: what is watched is what was checked, not what the path names by now.
-            watches.append(self._add(f"/proc/self/fd/{opened}", _Inside(self._hints, directory)))
+    def watch_inside(self, directory: int, opened: int) -> None:
+        """Watch the job directory that is held open. Raises OSError where no watch is left, or it does not tell all."""
+        # By the descriptor: what is watched is what was checked, not what the path names by now.
+        self._watch(directory, f"/proc/self/fd/{opened}", _INSIDE, _Inside(self._hints, directory))
+        kind = _file_system(opened)
+        if kind in UNSEEN or kind.startswith("fuse."):
+            raise OSError(errno.EOPNOTSUPP, f"changes made elsewhere do not show on {kind}")
 
-    def _add(self, path: str, callback: _Inside) -> tuple[WatchDescriptor, CallbackId]:
-        self._count += 1
-        number = CallbackId(self._count)
-        watch = self._inotify.add_callback(os.fsencode(path), Mask(_MASK), callback, number)
-        if watch < 0:
-            # watchdog takes EACCES for success.
-            raise PermissionError(13, "no permission to watch it", path)
-        return watch, number
-
-
-def _nearest_above(path: str) -> tuple[str, str]:
-    """The nearest directory above `path` that exists, and the next step from it."""
-    above, step = os.path.split(path.rstrip("/"))
-    while above != "/" and not os.path.isdir(above):
-        above, step = os.path.split(above)
-    return above, step
+    def _watch(self, directory: int, path: str, mask: Mask, callback: _Inside) -> None:
+        before = self._watches.pop((directory, mask), None)
+        try:
+            self._count += 1
+            number = CallbackId(self._count)
+            watch = self._inotify.add_callback(os.fsencode(path), mask, callback, number)
+            if watch < 0:
+                # watchdog takes EACCES for success.
+                raise PermissionError(errno.EACCES, "no permission to watch it", path)
+            self._watches[directory, mask] = (watch, number)
+        finally:
+            # After the new one: where both are of one directory it is watched without a gap.
+            if before is not None:
+                self._inotify.remove_callbacks([before])
 
 
-def unseen(opened: int) -> str | None:
-    """The kind of file system an open directory is on, if inotify does not see what others change there."""
+def _file_system(opened: int) -> str:
+    """The kind of file system an open directory is on; empty where it is not mounted any more."""
     with open(f"/proc/self/fdinfo/{opened}", encoding="ascii") as file:
         mount = next((line.split()[1] for line in file if line.startswith("mnt_id:")), None)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
         for line in file:
             fields = line.split()
             if fields[0] == mount:
-                kind = fields[fields.index("-") + 1]
-                return kind if kind in UNSEEN or kind.startswith("fuse.") else None
-    return None
+                return fields[fields.index("-") + 1]
+    return ""

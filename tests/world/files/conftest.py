@@ -38,15 +38,22 @@ class Files:
         self.problems: dict[str, str] = {}
         self.loads: list[str] = []
         """Names of files that were told of, in order."""
+        self.gone: list[str] = []
         self.parse = parse_plainly
         self.loader = Loader(
             [str(path) for path in directories],
             lambda name, path, data: self.parse(name, path, data),  # noqa: PLW0108 - a test may put another in its place
             self.inbox,
-            self.events.put,
+            self.hear,
             SystemClock(),
             rescan_every=rescan_every,
         )
+
+    def parse_file(self, name: str, path: str, data: bytes) -> Definition:
+        return self.parse(name, path, data)
+
+    def hear(self, event: Event) -> None:
+        self.events.put(event)
 
     def start(self) -> None:
         self.loader.start()
@@ -80,6 +87,7 @@ class Files:
         if change.definition:
             self.jobs[change.name] = change.definition.job.description
         else:
+            self.gone.append(change.name)
             self.jobs.pop(change.name, None)
 
     def until(self, jobs: dict[str, str] | None = None, *, problem: str | None = None) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from jobschedd.model.event import DirectoryChanged
+from jobschedd.model.event import WARNING, DirectoryChanged, Remark
 from jobschedd.model.job import Definition
 from jobschedd.model.run import SECOND
 from tests.conftest import job_file
@@ -96,6 +98,13 @@ def test_a_hard_link_is_loaded(files: Files, tmp_path: Path) -> None:
     outside.write_bytes(job_file("a", description="linked"))
     os.link(outside, files.directory / "a.json")
     files.until({"a.json": "linked"})
+    remark = files.events.get(timeout=10)
+    assert isinstance(remark, Remark)
+    assert remark.priority == WARNING
+    outside.write_bytes(job_file("a", description="changed under its other name"))
+    age(outside)
+    files.rescan()
+    assert files.jobs == {"a.json": "changed under its other name"}
 
 
 @pytest.mark.fault("A03")
@@ -215,18 +224,60 @@ def test_an_editor_s_temporary_files_are_not_looked_at(files: Files) -> None:
 
 
 @pytest.mark.fault("F23")
-def test_a_rescan_in_the_middle_of_a_write_keeps_what_was_good(files: Files) -> None:
-    files.put("a.json", "old")
-    files.until({"a.json": "old"})
-    with (files.directory / "a.json").open("wb", buffering=0) as file:
-        for byte in job_file("a", description="new")[:40]:
-            file.write(bytes([byte]))
+def test_a_slow_write_is_not_taken_for_finished_by_rescans(files: Files) -> None:
+    """A byte every 10 ms, for longer than a file has to rest before it is believed without a close."""
+    files.put("old.json", "old")
+    files.until({"old.json": "old"})
+    parts = {name: job_file(name, description="new", labels={"x": "y" * 40}) for name in ("old", "new")}
+    with (
+        (files.directory / "old.json").open("wb", buffering=0) as old,
+        (files.directory / "new.json").open("wb", buffering=0) as new,
+    ):
+        for byte in zip(parts["old"], parts["new"], strict=True):
+            old.write(bytes(byte[:1]))
+            new.write(bytes(byte[1:]))
+            time.sleep(0.01)  # the writer's pace is what is tried
             files.rescan()
-        assert files.jobs == {"a.json": "old"}
-        assert files.problems == {}
-        file.seek(0)
-        file.write(job_file("a", description="new"))
+            assert (files.jobs, files.problems) == ({"old.json": "old"}, {})
+    files.until({"old.json": "new", "new.json": "new"})
+    assert files.loads == ["old.json", "new.json", "old.json"]
+
+
+@pytest.mark.fault("F23")
+def test_a_file_written_behind_a_link_is_read_by_a_rescan_when_it_has_rested(files: Files, tmp_path: Path) -> None:
+    outside = tmp_path / "a.json"
+    outside.write_bytes(job_file("a", description="old"))
+    (files.directory / "a.json").symlink_to(outside)
+    files.until({"a.json": "old"})
+    outside.write_bytes(b'{"job_id": "a", ')
+    files.rescan()
+    assert (files.jobs, files.problems) == ({"a.json": "old"}, {})
+    outside.write_bytes(job_file("a", description="new"))
     files.until({"a.json": "new"})
+    assert files.problems == {}
+
+
+def test_a_time_to_come_does_not_hold_a_file_up(files: Files, tmp_path: Path) -> None:
+    outside = tmp_path / "a.json"
+    outside.write_bytes(job_file("a", description="old"))
+    (files.directory / "a.json").symlink_to(outside)
+    files.until({"a.json": "old"})
+    outside.write_bytes(job_file("a", description="new"))
+    os.utime(outside, (4e9, 4e9))
+    files.rescan()
+    assert files.jobs == {"a.json": "new"}
+
+
+@pytest.mark.fault("A07")
+def test_names_that_cannot_be_shown_are_not_looked_at(files: Files) -> None:
+    for name in (b"a\n.json", b"a\x1b[2J.json", b"a\xff.json", b"..json"):
+        (files.directory / os.fsdecode(name)).write_bytes(job_file("a"))
+    longest = "x" * 250 + ".json"
+    files.put("-rf.json", "x", job_id="rf")
+    (files.directory / longest).write_bytes(job_file("longest", description="x"))
+    files.until({"-rf.json": "x", longest: "x"})
+    files.rescan(force=True)
+    assert set(files.loads) == {"-rf.json", longest}
 
 
 def test_a_file_that_is_linked_in_from_nowhere_is_found(files: Files) -> None:
@@ -301,6 +352,13 @@ def test_a_directory_that_does_not_exist_is_made(tmp_path: Path) -> None:
     files.close()
 
 
+def test_a_directory_that_was_taken_away_is_not_made_again(files: Files) -> None:
+    files.directory.rmdir()
+    assert "does not exist" in files.told().text
+    files.rescan(force=True)
+    assert not files.directory.exists()
+
+
 @as_root
 def test_a_directory_that_cannot_be_made_is_waited_for(tmp_path: Path) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "none", tmp_path], check=True)
@@ -329,6 +387,7 @@ def test_a_directory_moved_away_keeps_its_jobs_and_a_new_one_is_believed(files: 
     assert files.jobs == {"a.json": "old", "b.json": "old"}
     files.directory.mkdir(0o755)
     assert "is empty; the 2 files of the old one stay" in files.told().text
+    files.rescan()
     assert files.jobs == {"a.json": "old", "b.json": "old"}
     files.put("a.json", "new")
     files.until({"a.json": "new"})
@@ -373,6 +432,7 @@ def test_a_mount_over_the_directory_is_seen_and_its_unmount_deletes_nothing(file
     finally:
         subprocess.run(["umount", "-l", files.directory], check=True)
     assert "is empty; the 1 files of the old one stay" in files.told().text
+    files.rescan()
     assert files.jobs == {"mounted.json": "mounted"}
     files.put("a.json", "below")
     files.until({"a.json": "below"})
@@ -429,6 +489,49 @@ def test_a_watching_thread_that_has_died_is_replaced(files: Files) -> None:
     files.rescan()
     files.put("a.json", "x")
     files.until({"a.json": "x"})
+
+
+def test_an_error_in_the_watching_thread_is_loud_and_the_next_rescan_mends_it(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died: SimpleQueue[threading.ExceptHookArgs] = SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", died.put)
+    with monkeypatch.context() as broken:
+        broken.setattr(files.loader._hints, "name", None)
+        path = files.put("a.json", "x")
+        assert died.get(timeout=10).exc_type is TypeError
+    age(path)
+    files.rescan()
+    assert files.jobs == {"a.json": "x"}
+    files.put("b.json", "x")
+    files.until({"a.json": "x", "b.json": "x"})
+
+
+UNSEEN = """
+import pathlib, subprocess, tempfile
+from jobschedd.world.files import loader, watcher
+loader.POLL_EVERY = 100_000
+watcher.UNSEEN = {"tmpfs"}
+from tests.world.files.conftest import Files, age
+directory = pathlib.Path(tempfile.mkdtemp())
+outside = pathlib.Path(tempfile.mkdtemp()) / "a.json"
+subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "none", directory], check=True)
+files = Files(directory)
+files.start()
+print(files.told().text)
+age(files.put("b.json", "x"))
+(directory / "a.json").symlink_to(outside)
+files.until({"b.json": "x"}, problem="a.json")
+outside.write_bytes((directory / "b.json").read_bytes().replace(b'"b"', b'"a"'))
+files.until({"b.json": "x", "a.json": "x"})
+files.close()
+"""
+
+
+@as_root
+def test_a_file_system_that_tells_nothing_is_polled() -> None:
+    text = run_limited(UNSEEN, "unshare", "--mount")
+    assert "cannot watch the directory: changes made elsewhere do not show on tmpfs" in text
 
 
 def run_limited(script: str, *prefix: str) -> str:
@@ -490,6 +593,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
 beside.rename(directory / "a.json")
 files.until(problem="a.json")
 print(files.problems["a.json"], files.jobs["a.json"])
+files.rescan()
+print(files.told().text)
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 files.until({"a.json": "new", "b.json": "x"})
 print(files.problems)
@@ -500,7 +605,11 @@ files.close()
 @pytest.mark.fault("F15")
 def test_without_a_file_descriptor_left_jobs_stay_and_the_file_is_looked_at_again() -> None:
     text = run_limited(FEW_FILES)
-    assert text == "cannot read it: Too many open files; looking again soon old\n{}\n"
+    assert text.splitlines() == [
+        "cannot read it: Too many open files; looking again soon old",
+        "cannot open the directory: Too many open files; its last good jobs stay, looking again soon",
+        "{}",
+    ]
 
 
 @pytest.mark.fault("F16")
@@ -639,6 +748,24 @@ def test_new_settings_bring_other_directories(files: Files, tmp_path: Path) -> N
     files.loader.replace([str(other)], parse_plainly, 300 * SECOND)
     files.rescan(force=True)
     assert files.jobs == {"b.json": "new"}
+
+
+def test_new_settings_keep_the_jobs_of_directories_that_stay(files: Files, tmp_path: Path) -> None:
+    files.put("a.json", "x")
+    files.put("b.json", "low")
+    files.until({"a.json": "x", "b.json": "low"})
+    higher = tmp_path / "higher"
+    higher.mkdir()
+    (higher / "b.json").write_bytes(job_file("b", description="high"))
+    files.loader.replace([str(higher), str(files.directory)], parse_plainly, 300 * SECOND)
+    files.rescan(force=True)
+    assert files.jobs == {"a.json": "x", "b.json": "high"}
+    assert files.gone == []
+    (higher / "b.json").unlink()
+    files.until({"a.json": "x", "b.json": "low"})
+    files.loader.replace([str(higher)], parse_plainly, 300 * SECOND)
+    files.rescan(force=True)
+    assert files.jobs == {}
 
 
 def test_events_about_a_directory_are_said_once(files: Files) -> None:

@@ -8,7 +8,6 @@ signalling it by number is safe. Processes that are not ours are signalled by pi
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import resource
@@ -22,7 +21,7 @@ from typing import Any
 
 from jobschedd.runner import tree
 from jobschedd.runner.launch import CannotStart, NoRoom, start
-from jobschedd.runner.output import PIECE, SHARE, drain, open_journal
+from jobschedd.runner.output import Pipe, Pipes, open_journal
 from jobschedd.runner.standing import above, stand_alone, wake_on_sigchld
 from jobschedd.runner.wire import VERSION, Frames, pack
 
@@ -42,15 +41,13 @@ def _now() -> int:
 
 
 class _Run:
-    __slots__ = ("held", "job_id", "pid", "pipe", "run_id")
+    __slots__ = ("pid", "pipe", "run_id")
 
-    def __init__(self, run_id: str, job_id: str, pid: int, pipe: int | None) -> None:
+    def __init__(self, run_id: str, pid: int, pipe: Pipe | None) -> None:
         self.run_id = run_id
-        self.job_id = job_id
         self.pid = pid
         self.pipe = pipe
-        self.held = False
-        """The pipe is not read just now."""
+        """None where its output goes to the journal by itself."""
 
 
 class Runner:
@@ -64,15 +61,15 @@ class Runner:
         self._no_room_until = 0.0
         self._runs: dict[str, _Run] = {}
         self._by_pid: dict[int, _Run] = {}
-        self._on_the_way = 0
-        """Bytes of output that the daemon has not taken yet."""
         self._leftovers: dict[int, float] = {}
         """Orphans of runs that are over, and when they are killed."""
         self._deaths = False
         """Something has ended since the orphans were last looked at."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(daemon, selectors.EVENT_READ, self._hear)
-        self._selector.register(wake_on_sigchld(soft_files), selectors.EVENT_READ, self._reap)
+        self._deaths_fd = wake_on_sigchld(soft_files)
+        self._selector.register(self._deaths_fd, selectors.EVENT_READ, self._reap)
+        self._pipes = Pipes(self._selector, self._say)
         self._say({"hello": VERSION, "pid": os.getpid()})
 
     def serve(self) -> None:
@@ -82,7 +79,7 @@ class Runner:
                 if events & selectors.EVENT_WRITE:
                     self._flush()
                 if events & selectors.EVENT_READ:
-                    key.data(key.fd)
+                    key.data()
             self._start_some()
             self._end_leftovers()
             self._flush()
@@ -97,8 +94,9 @@ class Runner:
 
     # -- the daemon ----------------------------------------------------------------------------------------------
 
-    def _hear(self, _fd: int) -> None:
-        assert self._daemon is not None
+    def _hear(self) -> None:
+        if self._daemon is None:
+            return  # lost by what came before in the same look
         try:
             piece = self._daemon.recv(1 << 20)
         except BlockingIOError:
@@ -118,7 +116,7 @@ class Runner:
         self._daemon.close()
         self._daemon = None
         self._outgoing.clear()
-        self._took(self._on_the_way)
+        self._pipes.nobody_hears()
 
     def _obey(self, order: dict[str, Any]) -> None:
         match order:
@@ -131,7 +129,7 @@ class Runner:
             case {"end": run_ids, "signal": number}:
                 self._end(run_ids, number)
             case {"took": size}:
-                self._took(size)
+                self._pipes.took(size)
             case {"orphans": orphans}:
                 tree.end({orphan["run_id"]: orphan["pid"] for orphan in orphans}, signal.SIGKILL)
             case _:
@@ -184,78 +182,22 @@ class Runner:
         output = open_journal(self._journal, order["job_id"]) if self._journal else None
         try:
             if output is None:
-                try:
-                    read_end, output = os.pipe2(os.O_CLOEXEC)
-                    pipe = above(read_end, self._soft_files)
-                except OSError as error:
-                    raise NoRoom from error
-                os.set_blocking(pipe, False)
+                read_end, output = _open_pipe(self._soft_files)
+                pipe = Pipe(read_end, order["job_id"], order["run_id"])
             pid = start(order, output, self._soft_files)
         except BaseException:
             if pipe is not None:
-                os.close(pipe)
+                os.close(pipe.fd)
             raise
         finally:
             if output is not None:
                 os.close(output)
-        run = _Run(order["run_id"], order["job_id"], pid, pipe)
+        run = _Run(order["run_id"], pid, pipe)
         self._runs[run.run_id] = run
         self._by_pid[pid] = run
         if pipe is not None:
-            self._listen_to(run)
+            self._pipes.add(pipe)
         return run
-
-    # -- output --------------------------------------------------------------------------------------------------
-
-    def _listen_to(self, run: _Run) -> None:
-        assert run.pipe is not None
-        run.held = self._on_the_way >= SHARE
-        if not run.held:
-            self._selector.register(run.pipe, selectors.EVENT_READ, lambda _fd: self._forward(run))
-
-    def _forward(self, run: _Run) -> None:
-        """Pass on a piece of a run's output, and let its pipe rest when too much is on its way."""
-        if run.pipe is None or run.held:
-            return  # closed or put to rest by what came before it in the same look
-        piece = drain(run.pipe)
-        if not piece:
-            # Every writer has closed it, which a run may do long before it ends.
-            self._selector.unregister(run.pipe)
-            os.close(run.pipe)
-            run.pipe = None
-            return
-        self._pass_on(run, piece)
-        if self._on_the_way >= SHARE:
-            self._selector.unregister(run.pipe)
-            run.held = True
-
-    def _pass_on(self, run: _Run, piece: bytes) -> None:
-        if self._daemon is None:
-            return  # nobody is left to read it; the job must not be held up by that
-        self._on_the_way += len(piece)
-        text = piece.decode("utf-8", "backslashreplace")
-        self._say({"output": run.run_id, "job": run.job_id, "text": text, "size": len(piece)})
-
-    def _took(self, size: int) -> None:
-        self._on_the_way -= size
-        if self._on_the_way < SHARE:
-            for run in self._runs.values():
-                if run.held:
-                    self._listen_to(run)
-
-    def _close_output(self, run: _Run) -> None:
-        """Pass on what is in the pipe now. What is left of the run may hold it open, so its end is not waited for."""
-        if run.pipe is None:
-            return
-        if not run.held:
-            self._selector.unregister(run.pipe)
-        for _ in range(fcntl.fcntl(run.pipe, fcntl.F_GETPIPE_SZ) // PIECE + 1):
-            piece = drain(run.pipe)
-            if not piece:
-                break
-            self._pass_on(run, piece)
-        os.close(run.pipe)
-        run.pipe = None
 
     # -- ending --------------------------------------------------------------------------------------------------
 
@@ -265,8 +207,8 @@ class Runner:
             self._say({"refused": [{"run_id": order["run_id"], "reason": "stopped before it could start"}]})
         tree.end({run_id: self._runs[run_id].pid for run_id in run_ids if run_id in self._runs}, number)
 
-    def _reap(self, wake: int) -> None:
-        drain(wake)
+    def _reap(self) -> None:
+        os.read(self._deaths_fd, 4096)
         ended = []
         while True:
             try:
@@ -288,7 +230,8 @@ class Runner:
     def _finish(self, run: _Run, status: int, usage: resource.struct_rusage) -> dict[str, Any]:
         del self._runs[run.run_id]
         at = _now()
-        self._close_output(run)
+        if run.pipe is not None:
+            self._pipes.finish(run.pipe)
         code = os.waitstatus_to_exitcode(status)
         return {
             "run_id": run.run_id,
@@ -318,6 +261,20 @@ class Runner:
                 if deadline <= now:
                     os.kill(pid, signal.SIGKILL)
                     self._leftovers[pid] = now + LEFTOVER_GRACE
+
+
+def _open_pipe(soft_files: int) -> tuple[int, int]:
+    """Our end, out of the way of a job's limit on files, and the run's. Raises NoRoom."""
+    try:
+        ours, its = os.pipe2(os.O_CLOEXEC)
+    except OSError as error:
+        raise NoRoom from error
+    try:
+        return above(ours, soft_files), its
+    except OSError as error:
+        os.close(ours)
+        os.close(its)
+        raise NoRoom from error
 
 
 def main() -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import selectors
 import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SHARE = 256 * 1024
 """Bytes of output on their way to the daemon; above it jobs wait in their pipes, as the kernel makes them."""
@@ -30,9 +36,94 @@ def open_journal(path: str, identifier: str) -> int | None:
     return stream.detach()
 
 
-def drain(pipe: int) -> bytes:
-    """What stands in a pipe now, one piece of it at most. Empty: nothing now, or nothing ever again."""
-    try:
-        return os.read(pipe, PIECE)
-    except BlockingIOError:
-        return b""
+class Pipe:
+    """Our end of a run's output."""
+
+    __slots__ = ("fd", "held", "job_id", "run_id")
+
+    def __init__(self, fd: int, job_id: str, run_id: str) -> None:
+        os.set_blocking(fd, False)
+        self.fd = fd
+        """-1 once it is closed."""
+        self.job_id = job_id
+        self.run_id = run_id
+        self.held = False
+        """It is not read just now."""
+
+    def drain(self) -> bytes:
+        """What stands in it now, one piece of it at most. Empty: nothing now, or nothing ever again."""
+        try:
+            return os.read(self.fd, PIECE)
+        except BlockingIOError:
+            return b""
+
+
+class Pipes:
+    """Passes on what runs write, and holds them up while the daemon has not taken what is on its way."""
+
+    def __init__(self, selector: selectors.BaseSelector, say: Callable[[dict[str, Any]], None]) -> None:
+        self._selector = selector
+        self._say = say
+        self._on_the_way = 0
+        self._held: list[Pipe] = []
+        self._heard = True
+
+    def add(self, pipe: Pipe) -> None:
+        if self._heard and self._on_the_way >= SHARE:
+            pipe.held = True
+            self._held.append(pipe)
+        else:
+            pipe.held = False
+            self._selector.register(pipe.fd, selectors.EVENT_READ, lambda: self._forward(pipe))
+
+    def took(self, size: int) -> None:
+        """The daemon has taken this many bytes."""
+        self._on_the_way -= size
+        if self._on_the_way < SHARE:
+            held, self._held = self._held, []
+            for pipe in held:
+                if pipe.fd >= 0:
+                    self.add(pipe)
+
+    def nobody_hears(self) -> None:
+        """The daemon is gone. What runs write is thrown away from now on: they must not be held up by that."""
+        self._heard = False
+        self.took(self._on_the_way)
+
+    def finish(self, pipe: Pipe) -> None:
+        """Pass on what is in it now, and close it. Whoever the run leaves behind may hold it open; nobody waits."""
+        if pipe.fd < 0:
+            return
+        if not pipe.held:
+            self._selector.unregister(pipe.fd)
+        for _ in range(fcntl.fcntl(pipe.fd, fcntl.F_GETPIPE_SZ) // PIECE + 1):
+            piece = pipe.drain()
+            if not piece:
+                break
+            self._pass_on(pipe, piece)
+        self._close(pipe)
+
+    def _forward(self, pipe: Pipe) -> None:
+        if pipe.fd < 0 or pipe.held:
+            return  # closed or put to rest by what came before it in the same look
+        piece = pipe.drain()
+        if not piece:
+            # Every writer has closed it, which a run may do long before it ends.
+            self._selector.unregister(pipe.fd)
+            self._close(pipe)
+            return
+        self._pass_on(pipe, piece)
+        if self._heard and self._on_the_way >= SHARE:
+            self._selector.unregister(pipe.fd)
+            self.add(pipe)
+
+    def _pass_on(self, pipe: Pipe, piece: bytes) -> None:
+        if self._heard:
+            self._on_the_way += len(piece)
+            text = piece.decode("utf-8", "backslashreplace")
+            self._say({"output": pipe.run_id, "job": pipe.job_id, "text": text, "size": len(piece)})
+
+    @staticmethod
+    def _close(pipe: Pipe) -> None:
+        os.close(pipe.fd)
+        pipe.fd = -1

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 from jobschedd import __version__
 from jobschedd.model import event, message
 from jobschedd.model.config import Places, Settings
-from jobschedd.model.error import BadSetting, CannotRun
+from jobschedd.model.error import BadSetting
 from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.run import SECOND
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, system_zone
 from jobschedd.world.files.loader import Loader
-from jobschedd.world.files.trust import Untrusted, open_trusted
+from jobschedd.world.files.trust import check_import_path
 from jobschedd.world.log import Journal, JsonLines, Log, RemarkHandler, TextLines
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.settings import load_settings
@@ -93,17 +93,6 @@ def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
     """How to read job files under these settings, with the zone that the machine has now."""
     defaults = Defaults(system_zone(), settings.defaults)
     return lambda name, path, data: parse(name, path, data, defaults)
-
-
-def check_import_path() -> None:
-    """As root, refuse to run code that somebody else may write. Raises CannotRun."""
-    if os.geteuid() != 0:
-        return
-    for entry in filter(os.path.exists, (os.path.abspath(path) for path in sys.path)):
-        try:
-            os.close(open_trusted(entry))
-        except Untrusted as error:
-            raise CannotRun(f"cannot run with {entry} on Python's import path: {error}") from None
 
 
 class Daemon:

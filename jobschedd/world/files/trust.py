@@ -12,7 +12,10 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from collections import deque
+
+from jobschedd.model.error import CannotRun
 
 MOST_LINKS = 40
 """As the kernel's own limit."""
@@ -94,6 +97,17 @@ def check(status: os.stat_result, path: str, *, last: bool) -> None:
 def show(path: str) -> str:
     """A path for people: what would act on a terminal is escaped."""
     return path if path.isprintable() else ascii(path)
+
+
+def check_import_path() -> None:
+    """As root, refuse to run code that somebody else may write. Raises CannotRun."""
+    if os.geteuid() != 0:
+        return
+    for entry in filter(os.path.exists, (os.path.abspath(path) for path in sys.path)):
+        try:
+            os.close(open_trusted(entry))
+        except Untrusted as error:
+            raise CannotRun(f"cannot run with {show(entry)} on Python's import path: {error}") from None
 
 
 def _is_private_group(gid: int) -> bool:

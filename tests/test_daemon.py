@@ -207,12 +207,17 @@ def test_sigterm_gives_runs_their_grace_and_then_kills_them(start: Callable[...,
     daemon = start("--stop-grace", "500ms")
     daemon.ready()
     daemon.put(
-        "polite.json", "polite", EVERY_SECOND, command="trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"
+        "polite.json",
+        "polite",
+        EVERY_SECOND,
+        command="trap 'echo bye; exit 0' TERM; echo set; while :; do sleep 0.05; done",
     )
-    daemon.put("deaf.json", "deaf", EVERY_SECOND, command="trap '' TERM; while :; do sleep 0.05; done")
-    running: set[str] = set()
-    while running != {"polite", "deaf"}:
-        running.add(daemon.until("run_started")["JOBSCHEDD_JOB"])
+    daemon.put(
+        "deaf.json", "deaf", EVERY_SECOND, command="trap '' TERM; echo deaf or polite; while :; do sleep 0.05; done"
+    )
+    prepared: set[str] = set()
+    while prepared != {"polite", "deaf"}:
+        prepared.add(daemon.until("output")["JOBSCHEDD_JOB"])
     daemon.signal(signal.SIGTERM)
     assert daemon.until("daemon_stopping")["message"].startswith("stopping (SIGTERM)")
     ends = {}
@@ -227,8 +232,9 @@ def test_sigterm_gives_runs_their_grace_and_then_kills_them(start: Callable[...,
 def test_a_second_sigterm_does_not_wait(start: Callable[..., Process]) -> None:
     daemon = start("--stop-grace", "1h")
     daemon.ready()
-    daemon.put("deaf.json", "deaf", EVERY_SECOND, command="trap '' TERM; while :; do sleep 0.05; done")
+    daemon.put("deaf.json", "deaf", EVERY_SECOND, command="trap '' TERM; echo deaf; while :; do sleep 0.05; done")
     pid = int(daemon.until("run_started")["JOBSCHEDD_PID"])
+    daemon.until("output")
     daemon.signal(signal.SIGTERM)
     daemon.until("daemon_stopping")
     daemon.signal(signal.SIGINT)
@@ -301,9 +307,10 @@ def test_a_state_directory_that_is_not_ours_is_refused(tmp_path: Path, how: str)
     assert f"jobschedd: cannot use {state}: " in done.stderr
 
 
-def test_the_state_directory_is_ours_alone(start: Callable[..., Process]) -> None:
+def test_the_state_directory_is_ours_alone(tmp_path: Path, start: Callable[..., Process]) -> None:
     daemon = start()
     daemon.ready()
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
     assert daemon.state.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o077 == 0 for path in daemon.state.iterdir())
 

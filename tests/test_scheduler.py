@@ -88,11 +88,12 @@ def test_a_removed_job_is_forgotten_and_its_run_goes_on(world: World) -> None:
 
 
 def test_a_job_removed_and_put_back_does_not_run_an_instant_again(world: World) -> None:
-    world.load(change("a.json", "a"))
+    world.load(change("a.json", "a", overlap="allow"))
     world.pass_time(30 * SECOND)
     world.load(change("a.json"))
     world.step_clock(-20 * SECOND)
-    world.load(change("a.json", "a"))
+    world.load(change("a.json", "a", overlap="allow"))
+    assert world.next_due("a") == at("2026-11-23 08:02")
     world.pass_time(40 * SECOND)
     assert world.runs == [("a", "2026-11-23 08:01:00")]
 
@@ -194,6 +195,7 @@ def test_a_step_back_repeats_no_instant(world: World) -> None:
     world.load(change("a.json", "a", overlap="allow"))
     world.pass_time(MINUTE)
     world.step_clock(-10 * MINUTE)
+    assert world.next_due("a") == at("2026-11-23 08:02")
     world.pass_time(11 * MINUTE)
     assert [instant for _, instant in world.runs] == ["2026-11-23 08:01:00", "2026-11-23 08:02:00"]
 
@@ -250,6 +252,8 @@ def test_a_bug_met_by_one_job_sets_that_job_aside_and_the_others_go_on(world: Wo
     assert "ZeroDivisionError" in world.said(event.JobQuarantined)[0].trace
     assert [job for job, instant in world.runs if "08:01" in instant] == ["a", "c"]
     assert world.status().agenda == 2
+    world.step_clock(-MINUTE)  # which plans all jobs again
+    assert world.next_due("b") is None
     world.load(change("b.json", "b", description="mended"))
     assert world.next_due("b") is not None
 

@@ -15,7 +15,9 @@ def open_directory(path: str, mode: int) -> int:
     Raises CannotRun: a state directory that a stranger made or may write could hold a stranger's past.
     """
     try:
-        os.makedirs(path, mode=mode, exist_ok=True)
+        if not os.path.lexists(path):
+            os.makedirs(path)
+            os.chmod(path, mode)  # whatever our umask is
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise CannotRun(f"cannot use {path}: {error.strerror}; give a directory of our own") from None

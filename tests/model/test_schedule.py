@@ -76,6 +76,7 @@ def test_day_of_month_and_day_of_week_are_both_when_one_begins_with_a_star() -> 
         ("0 22-3 * * *", "0 22,23,0,1,2,3 * * *"),
         ("0 0 * * sat-sun", "0 0 * * 0,6"),
         ("0 0 * * 5-7", "0 0 * * 5,6,0"),
+        ("0 0 * * 7-2", "0 0 * * 0,1,2"),
     ],
 )
 def test_what_croniter_reads_in_its_own_way_is_spelled_out_before(text: str, plain: str) -> None:
@@ -94,6 +95,12 @@ def test_a_fixed_time_in_the_hour_that_comes_twice_runs_once() -> None:
         "2026-10-25 02:30:00+02:00",
         "2026-10-26 02:30:00+01:00",
     ]
+
+
+def test_a_fixed_time_has_had_its_turn_when_its_hour_comes_again() -> None:
+    made = parse_schedule("45 2 * * *", ZoneInfo("Europe/Berlin"))
+    in_the_second_pass = at("2026-10-25 01:10")  # UTC: 02:10 for the second time
+    assert local(made.next(in_the_second_pass), "Europe/Berlin") == "2026-10-26 02:45:00+01:00"
 
 
 def test_a_job_whose_hour_begins_with_a_star_follows_the_clock() -> None:

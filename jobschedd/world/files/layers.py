@@ -75,7 +75,7 @@ class Layers:
             entry = directory.entries.get(name, _NOTHING)
             if force:
                 looks[directory.number, name] = Hint.DONE
-            elif not entry.digest or entry.signature != directory.signature_of(name):
+            elif entry.signature != directory.signature_of(name):
                 looks[directory.number, name] = Hint.DIFFERS
         return looks
 

@@ -169,10 +169,9 @@ class Loader:
     # -- looking through directories -----------------------------------------------------------------------------
 
     def _look_through(self, directories: Sequence[JobDirectory], *, force: bool) -> None:
-        if self._watcher is None or not self._watcher.alive():
-            # A new one has to be told of all of them, and of what happened while there was none.
+        if self._watcher is not None and not self._watcher.alive():
+            # Closing it hints at every directory that it watched, so all of them come to the new one.
             self._close_watcher()
-            directories = self._layers.directories
         looks: Looks = {}
         for directory in directories:
             looks |= self._look_into(directory, force=force)

@@ -168,7 +168,7 @@ from jobschedd.world.files.trust import Untrusted, open_trusted
 os.setgroups([])
 os.setresgid(33, 33, 33)
 os.setresuid(33, 33, 33)
-for path in ("own", "shared", "root", "theirs"):
+for path in ("own", "public", "shared", "root", "theirs"):
     try:
         os.close(open_trusted(os.path.join(os.environ["PLACE"], path)))
         print(path, "trusted")
@@ -179,22 +179,29 @@ for path in ("own", "shared", "root", "theirs"):
 
 @as_root
 @pytest.mark.fault("A02")
-def test_a_user_s_own_instance_trusts_that_user_and_the_user_s_private_group(public: Path) -> None:
-    """www-data has such a group: its own, of the same name, with no other member."""
-    for name, uid, gid in (("own", 33, 33), ("shared", 33, 100), ("root", 0, 0), ("theirs", NOBODY, 33)):
+@pytest.mark.parametrize(("members", "own"), [("", "trusted"), ("www-data", "trusted"), ("nobody", "chmod go-w")])
+def test_a_user_s_own_instance_trusts_that_user_and_the_user_s_private_group(
+    public: Path, members: str, own: str
+) -> None:
+    """A private group has the number and the name of the user's own, and no other member."""
+    modes = {"own": (33, 33, 0o775), "public": (33, 33, 0o777), "shared": (33, 100, 0o775), "root": (0, 0, 0o755)}
+    for name, (uid, gid, mode) in (modes | {"theirs": (NOBODY, 33, 0o775)}).items():
         (public / name).mkdir()
         os.chown(public / name, uid, gid)
-        (public / name).chmod(0o755 if name == "root" else 0o775)
+        (public / name).chmod(mode)
+    (public / "group").write_text(f"root:x:0:\nwww-data:x:33:{members}\nusers:x:100:\n")
+    with_that_group = ("unshare", "--mount", "sh", "-c", 'mount --bind "$PLACE/group" /etc/group; exec "$@"', "sh")
     done = subprocess.run(
-        [sys.executable, "-c", AS_ANOTHER_USER],
-        env={"PLACE": str(public)},
+        [*with_that_group, sys.executable, "-c", AS_ANOTHER_USER],
+        env={"PLACE": str(public), "PATH": os.environ["PATH"]},
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout.splitlines() == [
-        "own trusted",
+        f"own {own}",
+        "public chmod go-w",
         "shared chmod go-w",
         "root trusted",
         "theirs chown www-data",

@@ -47,6 +47,15 @@ def watch(hinted: Hinted, number: int, path: Path) -> None:
     os.close(opened)
 
 
+def test_of_several_hints_at_a_file_the_one_that_knows_most_counts() -> None:
+    hints = Hints(lambda: None)
+    for name, given in ((b"a", (Hint.DONE, Hint.MADE)), (b"b", (Hint.MADE, Hint.DONE)), (b"c", (Hint.MADE,))):
+        for hint in given:
+            hints.name(0, name, hint)
+    assert hints.take() == ({(0, "a"): Hint.DONE, (0, "b"): Hint.DONE, (0, "c"): Hint.MADE}, set())
+    assert hints.take() == ({}, set())
+
+
 def test_watching_again_leaves_no_gap(hinted: Hinted, directory: Path) -> None:
     watch(hinted, 0, directory)
     for number in range(500):
@@ -85,10 +94,10 @@ def test_a_file_that_is_closed_counts_as_done_however_it_began(hinted: Hinted, d
     assert hinted.names[0, "a"] is Hint.MADE
 
 
-@pytest.mark.parametrize("what", ["made", "moved in", "removed", "replaced by a link"])
+@pytest.mark.parametrize("what", ["made", "moved in", "taken away", "taken away with its parent"])
 def test_the_way_to_a_directory_is_watched(hinted: Hinted, tmp_path: Path, what: str) -> None:
     path = tmp_path / "a" / "b" / "jobs.d"
-    if what in ("removed", "replaced by a link"):
+    if what.startswith("taken away"):
         path.mkdir(parents=True)
     hinted.watcher.watch_above(7, str(path))
     if what == "made":
@@ -97,7 +106,7 @@ def test_the_way_to_a_directory_is_watched(hinted: Hinted, tmp_path: Path, what:
         (tmp_path / "x").mkdir()
         (tmp_path / "x").rename(tmp_path / "a")
     else:
-        path.rename(tmp_path / "elsewhere")
+        (path if what == "taken away" else path.parent).rename(tmp_path / "elsewhere")
     hinted.until(directory=7)
 
 

@@ -31,9 +31,9 @@ class BadFile(Exception):  # noqa: N818 - says whose fault, not that it is an er
         self.problems = problems
 
 
-class BadSetting(Exception):  # noqa: N818
+class BadSetting(Exception):  # noqa: N818 - as above
     """A setting, flag or variable that cannot be used. The text names place and right form."""
 
 
-class CannotRun(Exception):  # noqa: N818
+class CannotRun(Exception):  # noqa: N818 - as above
     """The machine does not let the daemon run: state directory, lock, permissions."""

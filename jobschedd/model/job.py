@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 from jobschedd.model.document import Place, read_document
 from jobschedd.model.error import BadFile
 from jobschedd.model.part import AFTER_SCHEMA, After, Limits, Retry, Watch, after_in_short
-from jobschedd.model.rule import Duration, JobId, SomeTime, checked, in_words, whole
+from jobschedd.model.rule import Duration, JobId, SomeTime, Whole, checked, in_words
 from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import Schedule, parse_schedule, parse_timestamp
 from jobschedd.model.span import show_value
@@ -172,7 +172,7 @@ class Job:
         default=10 * SECOND, json_schema_extra={"default": "10s"}, description="SIGKILL this long after the SIGTERM."
     )
     success_codes: Annotated[
-        tuple[whole(0, 255), ...],  # type: ignore[valid-type]
+        tuple[Annotated[int, Whole(0, 255)], ...],
         Field(min_length=1),
     ] = Field(default=(0,), description="Exit codes that mean success.")
     leave_children: StrictBool = Field(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
-from jobschedd.model.rule import Duration, JobId, Path, Size, SomeTime, checked, whole
+from jobschedd.model.rule import Duration, JobId, Path, Size, SomeTime, Whole, checked
 from jobschedd.model.run import MINUTE, SECOND
 from jobschedd.model.span import show_value
 from jobschedd.model.task import CLOSED
@@ -23,7 +23,7 @@ def _percent(value: Any) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Retry:
-    attempts: whole(1, 1000) = 3  # type: ignore[valid-type]
+    attempts: Annotated[int, Whole(1, 1000)] = 3
     delay: SomeTime = Field(default=10 * SECOND, json_schema_extra={"default": "10s"})
     factor: Annotated[float, Field(ge=1, le=100)] = 2
     max_delay: SomeTime = Field(default=10 * MINUTE, json_schema_extra={"default": "10m"})
@@ -63,10 +63,10 @@ class Limits:
     memory: Size | None = None
     memory_high: Size | None = None
     cpu: Annotated[int | None, _percent, WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]*%$"})] = None
-    tasks: whole(1, 4_194_304) | None = None  # type: ignore[valid-type]
-    io_weight: whole(1, 10_000) | None = None  # type: ignore[valid-type]
-    nice: whole(-20, 19) | None = None  # type: ignore[valid-type]
+    tasks: Annotated[int, Whole(1, 4_194_304)] | None = None
+    io_weight: Annotated[int, Whole(1, 10_000)] | None = None
+    nice: Annotated[int, Whole(-20, 19)] | None = None
     ionice: Literal["idle", "best-effort", "realtime"] | None = None
-    nofile: whole(3, 1_073_741_816) | None = None  # type: ignore[valid-type]
+    nofile: Annotated[int, Whole(3, 1_073_741_816)] | None = None
     core: Size | None = None
-    oom_score_adj: whole(-1000, 1000) | None = None  # type: ignore[valid-type]
+    oom_score_adj: Annotated[int, Whole(-1000, 1000)] | None = None

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from jobschedd.model.span import parse_duration, parse_size, show_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _USER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?")
@@ -77,18 +79,25 @@ def _umask(value: Any) -> int:
     return int(value, 8)
 
 
-def _within(low: int, high: int) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"cannot use {show_value(value)} here; write a whole number from {low} to {high}")
+class Whole:
+    """`Annotated[int, Whole(0, 255)]`: a whole number within bounds; `true` is not one."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        self._high = high
+
+    def _check(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self._low <= value <= self._high:
+            raise in_words(
+                ValueError(
+                    f"cannot use {show_value(value)} here; write a whole number from {self._low} to {self._high}"
+                ),
+            )
         return value
 
-    return check
-
-
-def whole(low: int, high: int) -> Any:
-    """A whole number within bounds; `true` is not one."""
-    return Annotated[int, BeforeValidator(_sentence(_within(low, high))), Field(ge=low, le=high)]
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        bounds = core_schema.int_schema(ge=self._low, le=self._high)
+        return core_schema.no_info_before_validator_function(self._check, bounds)
 
 
 def _duration(value: Any) -> int:

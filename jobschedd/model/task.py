@@ -20,8 +20,8 @@ from jobschedd.model.rule import (
     Path,
     Umask,
     UserName,
+    Whole,
     checked,
-    whole,
 )
 from jobschedd.model.span import show_value
 
@@ -143,7 +143,7 @@ class HttpRequest:
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     headers: dict[StrictStr, StrictStr] = Field(default_factory=dict)
     body: StrictStr | None = None
-    expect_status: tuple[whole(100, 599), ...] = (200,)  # type: ignore[valid-type]
+    expect_status: tuple[Annotated[int, Whole(100, 599)], ...] = (200,)
     timeout: Duration | None = None
 
     NOT_YET: ClassVar[tuple[str, ...]] = ("type",)

@@ -79,11 +79,13 @@ def find(runs: dict[str, int]) -> set[Process]:
 def end(runs: dict[str, int], number: int) -> None:
     """Send a signal to all processes of these runs; SIGKILL until none is left that was not hit."""
     hit: set[Process] = set()
+    mains = set(runs.values())
     for _ in range(MOST_PASSES if number == signal.SIGKILL else 1):
         fresh = find(runs) - hit
         if not fresh:
             return
-        for process in fresh:
+        # The main process first: else it may end by itself, with another status, because its children have.
+        for process in sorted(fresh, key=lambda process: process.pid not in mains):
             _send(process, number)
             # A stopped process takes nothing but SIGKILL before it goes on.
             if number != signal.SIGKILL:

@@ -37,6 +37,7 @@ class Runs:
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.clock = SystemClock()
         self._pieces: dict[str, list[str]] = {}
+        self._heard: SimpleQueue[None] = SimpleQueue()
         self.unwritten: list[Callable[[], None]] | None = None
         """Where output is kept as if stderr did not take it; None: it is taken at once."""
         self.process = RunnerProcess(self.inbox, self.clock, self._hear, journal=None)
@@ -46,6 +47,7 @@ class Runs:
 
     def _hear(self, _job: str, run_id: str, text: str, written: Callable[[], None]) -> None:
         self._pieces.setdefault(run_id, []).append(text)
+        self._heard.put(None)
         if self.unwritten is None:
             written()
         else:
@@ -55,6 +57,12 @@ class Runs:
         unwritten, self.unwritten = self.unwritten or [], None
         for written in unwritten:
             written()
+
+    def lines(self, run_id: str, count: int) -> list[str]:
+        """What a run has written, once that is so many lines."""
+        while self.output(run_id).count("\n") < count:
+            self._heard.get(timeout=PATIENCE)
+        return self.output(run_id).split()
 
     def output(self, run_id: str) -> str:
         return "".join(self._pieces.get(run_id, ()))
@@ -450,11 +458,7 @@ def test_a_leftover_that_ignores_sigterm_is_killed(runs: Runs) -> None:
 
 def test_an_end_reaches_children_and_those_who_left_the_session(runs: Runs) -> None:
     run_id = runs.start(*SHELL, "sleep 1000 & echo $!; setsid -f sh -c 'echo $$; exec sleep 1000'; wait")
-    pids: list[int] = []
-    deadline = time.monotonic() + PATIENCE
-    while len(pids) < 2 and time.monotonic() < deadline:
-        pids = [int(line) for line in runs.output(run_id).split()]
-        time.sleep(0.01)  # output has no event of its own
+    pids = [int(line) for line in runs.lines(run_id, 2)]
     runs.process.end([run_id], signal.SIGKILL)
     assert runs.next(RunEnded, run_id).ending.signal == signal.SIGKILL
     for pid in pids:
@@ -462,18 +466,15 @@ def test_an_end_reaches_children_and_those_who_left_the_session(runs: Runs) -> N
 
 
 def test_an_end_reaches_who_left_the_session_while_the_main_process_goes_on(runs: Runs) -> None:
-    run_id = runs.start(*SHELL, "trap '' TERM; setsid -f sh -c 'echo $$; exec sleep 1000'; while :; do sleep 0.1; done")
+    script = "setsid -f sh -c 'echo $$; exec sleep 1000'; trap '' TERM; while :; do echo; sleep 0.1; done"
+    run_id = runs.start(*SHELL, script)
     started = runs.next(RunStarted, run_id)
-    deadline = time.monotonic() + PATIENCE
-    while not runs.output(run_id) and time.monotonic() < deadline:
-        time.sleep(0.01)  # output has no event of its own
+    (left,) = runs.lines(run_id, 5)
     runs.process.end([run_id], signal.SIGTERM)
-    # dash lets a child of setsid inherit the ignored signal; what counts is that it was looked for and found.
-    left = int(runs.output(run_id))
+    await_gone(int(left))
+    assert not gone(started.pid)
     runs.process.end([run_id], signal.SIGKILL)
-    await_gone(left)
     runs.next(RunEnded, run_id)
-    assert gone(started.pid)
 
 
 def test_an_end_leaves_other_runs_alone(runs: Runs) -> None:

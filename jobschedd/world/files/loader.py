@@ -15,7 +15,6 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from jobschedd.model.layers import is_job_file
 from jobschedd.model.message import JobsChanged
 from jobschedd.model.run import SECOND
 from jobschedd.world.files.directory import Lost
@@ -140,7 +139,7 @@ class Loader:
             return
         now = self._clock.elapsed()
         names, numbers = self._hints.take()
-        looks = self._layers.due(now) | {key: hint for key, hint in names.items() if is_job_file(key[1])}
+        looks = self._layers.due(now) | names
         hinted = {number for number, _ in looks}
         through = [
             directory

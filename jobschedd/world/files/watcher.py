@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
 
+from jobschedd.model.layers import is_job_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -64,6 +66,9 @@ class Hints:
 
     def name(self, directory: int, name: bytes, hint: Hint) -> None:
         key = (directory, os.fsdecode(name))
+        # What an editor, or a careful writer, does beside a job file is no reason to wake up, and then to rest.
+        if not is_job_file(key[1]):
+            return
         with self._lock:
             self._names[key] = max(self._names.get(key, hint), hint)
         self._wake()

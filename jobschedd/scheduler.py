@@ -31,7 +31,7 @@ STEP = SECOND
 """A difference between wall clock and elapsed time that no slewing makes between two wake-ups."""
 
 BATCH = 32
-"""Starts that are handed over together: large enough to be cheap, small enough that the first does not wait."""
+"""Starts that are handed over together: large enough to be cheap. The first goes alone, so that it does not wait."""
 
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
@@ -108,6 +108,7 @@ class Scheduler:
         if self._stop_reply:
             return
         starts: list[tuple[Run, Launch]] = []
+        together = 1
         for instant, job_id in self._agenda.take(now):
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job leaves the agenda"
@@ -118,9 +119,10 @@ class Scheduler:
                 self._plan(definition, now)
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
                 self._quarantine(definition, traceback.format_exc())
-            if len(starts) == BATCH:
+            if len(starts) == together:
                 self._start(starts)
                 starts = []
+                together = min(2 * together, BATCH)
         self._start(starts)
 
     def _decide(self, definition: Definition, instant: Instant, now: Instant) -> Run | None:

@@ -27,14 +27,17 @@ from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.run import SECOND
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
-from jobschedd.world.clock import SystemClock, system_zone
+from jobschedd.world.clock import SystemClock, WallTimer
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
+from jobschedd.world.host import read_host
+from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import Journal, JsonLines, Log, RemarkHandler, TextLines
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.settings import load_settings
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import InstanceLock, open_directory
+from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,8 +93,9 @@ class Loading(Enum):
 
 
 def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
-    """How to read job files under these settings, with the zone that the machine has now."""
-    defaults = Defaults(system_zone(), settings.defaults)
+    """How to read job files under these settings, with the zones that the machine has now."""
+    zones = ZoneDatabase()
+    defaults = Defaults(zones.local(), settings.defaults, zones)
     return lambda name, path, data: parse(name, path, data, defaults)
 
 
@@ -104,14 +108,13 @@ class Daemon:
         self._inbox: SignalInbox[message.Status | Failed | Loaded] = SignalInbox()
         self._clock = SystemClock()
         self._log = self._make_log()
-        to_scheduler: SimpleQueue[message.Message] = SimpleQueue()
+        to_scheduler = SchedulerInbox(WallTimer())
         self._runner = RunnerProcess(
             to_scheduler,
             self._clock,
             on_output=self._log.output,
             journal=JOURNAL_STREAMS if self._format() == "journal" else None,
         )
-        self._scheduler = Scheduler(to_scheduler, self._clock, self._runner, self._log)
         self._to_scheduler = to_scheduler
         self._loader = Loader(
             self._settings.jobs_dirs,
@@ -123,7 +126,6 @@ class Daemon:
         )
         self._ready = False
         self._loading = Loading.NO
-        self._thread = threading.Thread(target=self._scheduler.run, name="scheduler", daemon=True)
 
     def run(self) -> int:
         """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
@@ -134,14 +136,24 @@ class Daemon:
         state = open_directory(places.state_dir, 0o700)
         lock = InstanceLock(state, places.state_dir)
         os.close(open_directory(places.runtime_dir, 0o755))
+        scheduler = Scheduler(
+            self._to_scheduler,
+            self._clock,
+            self._runner,
+            self._log,
+            read_host(state, self._clock.now()),
+            catch_up_parallel=self._settings.catch_up_parallel,
+        )
         self._inbox.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1), STRAY)
         threading.excepthook = self._thread_failed
         logging.basicConfig(level=logging.INFO, handlers=[RemarkHandler(self._log)], force=True)
         self._log.open()
         self._log(event.DaemonStarted(__version__, self._settings.jobs_dirs))
+        if not self._clock.synchronised():
+            self._log(event.ClockUnsynchronised())
         try:
             self._runner.open()
-            self._thread.start()
+            threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
             self._load()
             code = self._serve(began)
@@ -213,6 +225,7 @@ class Daemon:
             # What was loaded stays; the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
+            self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
         self._ready = True
         sd.notify("READY=1", self._in_words(status))
@@ -252,6 +265,7 @@ class Daemon:
             settings = self._settings
         self._settings = settings
         self._log.level = settings.log_level
+        self._to_scheduler.put(message.Configure(settings.catch_up_parallel))
         self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
         self._load()
 

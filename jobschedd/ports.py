@@ -20,6 +20,12 @@ class Clock(Protocol):
     def elapsed(self) -> int:
         """Microseconds that have passed since some fixed moment. Never jumps; goes on in suspend."""
 
+    def asleep(self) -> int:
+        """Microseconds of them that the machine was suspended."""
+
+    def synchronised(self) -> bool:
+        """Whether the kernel holds the wall clock for right."""
+
     def run_id(self, now: Instant) -> str:
         """A new id; ids sort by time."""
 
@@ -27,6 +33,13 @@ class Clock(Protocol):
 class Inbox(Protocol):
     def put(self, message: Message) -> None:
         """Hand a message to the scheduler. Never blocks."""
+
+
+class Waiting(Protocol):
+    """The scheduler's end of the inbox."""
+
+    def wait(self, until: Instant | None) -> Message | None:
+        """The next message. None when the wall clock has come to `until`, when it was set, or now and then."""
 
 
 class Listener(Protocol):

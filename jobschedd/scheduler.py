@@ -1,31 +1,26 @@
-"""The thread that decides. It alone owns the catalog, the agenda and the running set; nothing in it is locked.
+"""The thread that decides. It alone owns the catalog, the timetable and the running set; nothing in it is locked.
 
-One inbox, one wait: until the next instant or the next message, capped, and then everything is computed again from
-the wall clock. A step of the clock, NTP and suspend need no path of their own.
+One inbox, one wait: until the next start, the next message, or a step of the wall clock; then everything is computed
+again from the wall clock. NTP and suspend need no path of their own.
 """
 
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, replace
-from queue import Empty
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event, message
-from jobschedd.model.agenda import Agenda
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
-from jobschedd.model.policy import owed
-from jobschedd.model.run import DAY, SECOND, Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.policy import Stretch
+from jobschedd.model.run import SECOND, Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.timetable import Timetable, Verdict
 
 if TYPE_CHECKING:
-    from queue import SimpleQueue
-
+    from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
     from jobschedd.model.launch import Launch
-    from jobschedd.ports import Clock, Listener, Runner
-
-LONGEST_WAIT = 20 * SECOND
-"""A step of the wall clock is noticed after this at the latest."""
+    from jobschedd.ports import Clock, Listener, Runner, Waiting
 
 STEP = SECOND
 """A difference between wall clock and elapsed time that no slewing makes between two wake-ups."""
@@ -35,6 +30,8 @@ BATCH = 32
 
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
+
+HELD_UP = "nobody could start it in time"
 
 
 @dataclass(slots=True)
@@ -47,76 +44,89 @@ class _Active:
 
 
 class Scheduler:
-    def __init__(self, inbox: SimpleQueue[message.Message], clock: Clock, runner: Runner, listen: Listener) -> None:
+    def __init__(
+        self, inbox: Waiting, clock: Clock, runner: Runner, listen: Listener, host: Host, *, catch_up_parallel: int
+    ) -> None:
         self._inbox = inbox
         self._clock = clock
         self._runner = runner
         self._listen = listen
+        self._catch_up_parallel = catch_up_parallel
         self._catalog = Catalog()
-        self._agenda = Agenda()
+        self._timetable = Timetable(host)
         self._active: dict[str, _Active] = {}
         self._running: dict[str, int] = {}
         """How many runs of a job are active, where there are any."""
-        self._decided: dict[str, Instant] = {}
-        """By job id: the newest instant that was decided. None is decided twice, whatever the clock does."""
+        self._catching_up: set[str] = set()
+        """Run ids: those of `_active` that were owed from before."""
         self._quarantined: set[str] = set()
         self._offset = clock.now() - clock.elapsed()
+        self._asleep = clock.asleep()
         self._stop_reply: message.Reply[message.Status] | None = None
 
     def run(self) -> None:
         """Decide until the process ends. An exception out of here is a bug of ours and ends the daemon."""
         while True:
-            self.turn(self._wait())
-
-    def _wait(self) -> message.Message | None:
-        wait = LONGEST_WAIT
-        first = None if self._stop_reply else self._agenda.first()
-        if first is not None:
-            wait = max(0, min(wait, first - self._clock.now()))
-        try:
-            return self._inbox.get(timeout=wait / SECOND)
-        except Empty:
-            return None
+            self.turn(self._inbox.wait(None if self._stop_reply else self._timetable.first()))
 
     def turn(self, received: message.Message | None) -> None:
-        """One wake-up: what is due, then what was said.
+        """One wake-up: what is due, what is owed from before, then what was said.
 
         In this order, because a message may replace a job whose instant has come: the version that was in force at
         the instant still owes it.
         """
         now = self._clock.now()
-        self._notice_step(now)
-        self.start_due(now)
+        why_late = self._notice_gap(now)
+        if not self._stop_reply:
+            self.start_due(now, why_late)
+            self._catch_up(now)
         if received is not None:
             self.handle(received, now)
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def _notice_step(self, now: Instant) -> None:
-        offset = now - self._clock.elapsed()
+    def _notice_gap(self, now: Instant) -> str:
+        """Tell a step of the clock and a suspend from time that passed; why what is late now is late."""
+        offset, asleep = now - self._clock.elapsed(), self._clock.asleep()
         step, self._offset = offset - self._offset, offset
-        if abs(step) < STEP:
-            return
-        self._listen(event.ClockStepped(step))
-        if step < 0:
-            # Instants that lie ahead again and were never decided come back; decided ones do not.
+        slept, self._asleep = asleep - self._asleep, asleep
+        why = HELD_UP
+        if slept >= STEP:
+            self._listen(event.MachineSlept(slept))
+            why = "suspended"
+        if abs(step) >= STEP:
+            self._listen(event.ClockStepped(step))
+            why = "clock_step"
+        if step <= -STEP:
             for definition in self._catalog:
-                self._plan(definition, now)
+                self._step_back(definition, now)
+        return why
 
-    def start_due(self, now: Instant) -> None:
-        """Decide and start all that is due at `now`."""
-        if self._stop_reply:
+    def _step_back(self, definition: Definition, now: Instant) -> None:
+        if definition.job.job_id in self._quarantined:
             return
+        try:
+            self._timetable.step_back(definition, now)
+        except Exception:  # noqa: BLE001 - as in start_due
+            self._quarantine(definition, traceback.format_exc())
+
+    def start_due(self, now: Instant, why_late: str = HELD_UP) -> None:
+        """Decide and start all that is due at `now`."""
         starts: list[tuple[Run, Launch]] = []
         together = 1
-        for instant, job_id in self._agenda.take(now):
+        for instant, job_id in self._timetable.take(now):
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job leaves the agenda"
             try:
-                run = self._decide(definition, instant, now)
-                if run is not None:
-                    starts.append((run, definition.launch()))
-                self._plan(definition, now)
+                blocked = definition.job.overlap == "skip" and job_id in self._running
+                verdict = self._timetable.decide(definition, instant, now, blocked=blocked)
+                self._tell(definition, verdict, now, why_late)
+                if verdict.start is not None:
+                    run = self._make_run(definition, verdict.start, Cause.SCHEDULE, now)
+                    if blocked:
+                        self._pass(run, Outcome.SKIPPED, "overlap: the last run is still going")
+                    else:
+                        starts.append((run, definition.launch()))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
                 self._quarantine(definition, traceback.format_exc())
             if len(starts) == together:
@@ -125,31 +135,36 @@ class Scheduler:
                 together = min(2 * together, BATCH)
         self._start(starts)
 
-    def _decide(self, definition: Definition, instant: Instant, now: Instant) -> Run | None:
-        """What becomes of the instants of one job from `instant` to `now`: a run, or none. All are told."""
+    def _catch_up(self, now: Instant) -> None:
+        """Start what is owed from before, the oldest first and a few at once: who comes back is not buried."""
+        while len(self._catching_up) < self._catch_up_parallel and (turn := self._timetable.next_in_arrears()):
+            job_id, first, last = turn
+            definition = self._catalog.get(job_id)
+            assert definition is not None, "a removed job owes nothing"
+            if definition.job.overlap != "allow" and job_id in self._running:
+                self._timetable.stand_behind(job_id, first, last)
+                continue
+            try:
+                verdict = self._timetable.settle(definition, first, last, now)
+                self._tell(definition, verdict, now, "too old when its turn to be caught up came")
+                if verdict.start is not None:
+                    run = self._make_run(definition, verdict.start, Cause.CATCH_UP, now)
+                    self._catching_up.add(run.run_id)
+                    self._start([(run, definition.launch())])
+            except Exception:  # noqa: BLE001 - as in start_due
+                self._quarantine(definition, traceback.format_exc())
+
+    def _make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant) -> Run:
         job = definition.job
-        assert job.schedule is not None
-        due = owed(job.schedule, instant, now)
-        self._decided[job.job_id] = now
-        newest = due.run or due.missed[-1]
-        run = Run(
+        return Run(
             run_id=self._clock.run_id(now),
             job_id=job.job_id,
-            scheduled_at=newest,
-            cause=Cause.SCHEDULE if newest == instant else Cause.CATCH_UP,
+            scheduled_at=instant,
+            cause=cause,
             labels=job.labels,
             success_codes=job.success_codes,
+            synchronised=self._clock.synchronised(),
         )
-        if due.coalesced:
-            given_way = replace(run, scheduled_at=due.coalesced[-1])
-            self._pass(given_way, Outcome.COALESCED, "a newer instant is owed", len(due.coalesced))
-        if due.run is None:
-            self._pass(run, Outcome.MISSED, "nobody could start it in time", len(due.missed))
-        elif job.overlap == "skip" and job.job_id in self._running:
-            self._pass(run, Outcome.SKIPPED, "overlap: the last run is still going")
-        else:
-            return run
-        return None
 
     def _start(self, starts: list[tuple[Run, Launch]]) -> None:
         if not starts:
@@ -162,22 +177,26 @@ class Scheduler:
         for run, _ in starts:
             self._listen(event.RunDue(run))
 
-    def _plan(self, definition: Definition, now: Instant) -> Instant | None:
-        """Put the job's next instant on the agenda."""
-        job = definition.job
-        instant = None
-        if job.enabled and job.schedule is not None and job.job_id not in self._quarantined:
-            instant = job.schedule.next(max(now, self._decided.get(job.job_id, 0)))
-        self._agenda.put(job.job_id, instant)
-        return instant
-
     def _quarantine(self, definition: Definition, trace: str) -> None:
         self._quarantined.add(definition.job.job_id)
-        self._agenda.put(definition.job.job_id, None)
+        self._timetable.set_aside(definition.job.job_id)
         self._listen(event.JobQuarantined(definition.job.job_id, trace))
 
-    def _pass(self, run: Run, outcome: Outcome, reason: str, count: int = 1) -> None:
-        self._listen(event.InstantPassed(run, outcome, reason, count))
+    def _tell(self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str) -> None:
+        """Say what does not run."""
+        for stretch in verdict.coalesced:
+            self._pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
+        if verdict.missed:
+            self._pass_stretch(definition, verdict.missed, Outcome.MISSED, why_missed, now)
+
+    def _pass_stretch(
+        self, definition: Definition, stretch: Stretch, outcome: Outcome, reason: str, now: Instant
+    ) -> None:
+        run = self._make_run(definition, stretch.last, Cause.CATCH_UP, now)
+        self._listen(event.InstantPassed(run, outcome, reason, stretch.first, stretch.count))
+
+    def _pass(self, run: Run, outcome: Outcome, reason: str) -> None:
+        self._listen(event.InstantPassed(run, outcome, reason, run.scheduled_at, 1))
 
     # -- what was said -------------------------------------------------------------------------------------------
 
@@ -188,19 +207,29 @@ class Scheduler:
                 for change in changes:
                     for effect in self._catalog.apply(change):
                         self._follow(effect, now, bulk=len(changes) > BULK)
-                self._forget(now)
+                self._timetable.forget(now, self._catalog, len(self._catalog))
             case message.RunStarted() | message.RunRefused() | message.RunEnded() | message.RunnerLost():
                 self._hear_runner(received, now)
+            case message.FirstLoadDone():
+                self._timetable.open()
+            case message.Configure(catch_up_parallel):
+                self._catch_up_parallel = catch_up_parallel
             case message.AskStatus(reply):
                 reply.put(self._status())
             case message.AskNext(job_id, next_reply):
-                next_reply.put(self._agenda.due(job_id))
+                next_reply.put(self._timetable.due(job_id))
+            case message.Stop() | message.EndRuns():
+                self._hear_end(received, now)
+
+    def _hear_end(self, received: message.Stop | message.EndRuns, now: Instant) -> None:
+        match received:
             case message.EndRuns(signal):
                 for active in self._active.values():
                     active.stopped = True
                 self._runner.end(list(self._active), signal)
             case message.Stop(reply):
                 self._stop_reply = reply
+                self._abandon(now)
                 reply.put(self._status())
                 if not self._active:
                     reply.put(self._status())
@@ -225,33 +254,35 @@ class Scheduler:
         """Let one effect of a changed file reach the agenda, and say it."""
         match effect:
             case Added(definition, replaced):
-                job = definition.job
-                self._quarantined.discard(job.job_id)
+                job_id = definition.job.job_id
+                self._quarantined.discard(job_id)
                 try:
-                    due = self._plan(definition, now)
+                    withdrawn = self._timetable.load(definition, replaced, now)
                 except Exception:  # noqa: BLE001 - as in start_due: one job's bug is not the others'
                     self._quarantine(definition, traceback.format_exc())
                     return
-                self._listen(
-                    event.JobLoaded(job.job_id, definition.path, definition.digest, replaced, due, job.enabled, bulk),
-                )
+                for stretch in withdrawn:
+                    self._pass_stretch(
+                        replaced or definition, stretch, Outcome.SKIPPED, "withdrawn: the job changed", now
+                    )
+                self._listen(event.JobLoaded(definition, replaced is not None, self._timetable.due(job_id), now, bulk))
             case Removed(definition):
                 self._quarantined.discard(definition.job.job_id)
-                self._agenda.put(definition.job.job_id, None)
+                for stretch in self._timetable.withdraw(definition, now):
+                    self._pass_stretch(definition, stretch, Outcome.SKIPPED, "withdrawn: the job was removed", now)
                 self._listen(event.JobRemoved(definition.job.job_id, definition.path))
             case Troubled(path, problems, kept):
                 self._listen(event.ProblemFound(path, problems, kept))
             case Cleared(path):
                 self._listen(event.ProblemCleared(path))
 
-    def _forget(self, now: Instant) -> None:
-        """Let go of what was decided for jobs that are gone, once no clock step is likely to ask for it."""
-        if len(self._decided) > 2 * len(self._catalog) + BULK:
-            self._decided = {
-                job_id: instant
-                for job_id, instant in self._decided.items()
-                if instant > now - DAY or self._catalog.get(job_id)
-            }
+    def _abandon(self, now: Instant) -> None:
+        """Say what was still owed when we were asked to stop."""
+        for job_id, first, last in self._timetable.abandon():
+            definition = self._catalog.get(job_id)
+            assert definition is not None, "a removed job owes nothing"
+            stretch = Stretch(first, last, 1 if first == last else None)
+            self._pass_stretch(definition, stretch, Outcome.MISSED, "the daemon stopped before its turn", now)
 
     def _finish(self, run_id: str, ended_at: Instant, ending: Ending) -> None:
         if active := self._leave(run_id):
@@ -267,6 +298,8 @@ class Scheduler:
         self._running[job_id] -= 1
         if not self._running[job_id]:
             del self._running[job_id]
+            self._timetable.run_ended(job_id)
+        self._catching_up.discard(run_id)
         if self._stop_reply and not self._active:
             self._stop_reply.put(self._status())
         return active
@@ -276,7 +309,8 @@ class Scheduler:
             jobs=len(self._catalog),
             problems=self._catalog.problems,
             running=len(self._active),
-            agenda=len(self._agenda),
-            next_due=self._agenda.first(),
+            agenda=len(self._timetable),
+            next_due=self._timetable.first(),
+            in_arrears=self._timetable.in_arrears,
             stopping=self._stop_reply is not None,
         )

@@ -13,6 +13,7 @@ import pytest
 
 from jobschedd.model import message
 from jobschedd.model.event import Event
+from jobschedd.model.host import Host
 from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.launch import Launch
 from jobschedd.model.run import SECOND, Ending, Instant, Run
@@ -60,6 +61,8 @@ class StandingClock:
     def __init__(self, now: Instant) -> None:
         self.wall = now
         self.passed = 0
+        self.slept = 0
+        self.right = True
         self._ids = 0
 
     def now(self) -> Instant:
@@ -67,6 +70,12 @@ class StandingClock:
 
     def elapsed(self) -> int:
         return self.passed
+
+    def asleep(self) -> int:
+        return self.slept
+
+    def synchronised(self) -> bool:
+        return self.right
 
     def run_id(self, now: Instant) -> str:
         self._ids += 1
@@ -87,19 +96,35 @@ class RecordingRunner:
     def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
         self.started += runs
 
+    def sleep(self, usec: int) -> None:
+        """Suspend the machine and wake it up."""
+        self.clock.slept += usec
+        self.pass_time(usec)
+
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         self.ended.append((tuple(run_ids), signal))
+
+
+class NobodyWaits:
+    """The inbox of a scheduler that is cranked by hand."""
+
+    def wait(self, until: Instant | None) -> message.Message | None:
+        raise AssertionError
 
 
 class World:
     """A scheduler that is cranked by hand."""
 
-    def __init__(self, now: Instant) -> None:
+    def __init__(self, now: Instant, *, boot: bool = False, machine: str = "", loading: bool = False) -> None:
         self.clock = StandingClock(now)
         self.runner = RecordingRunner()
         self.events: list[Event] = []
-        self.inbox: SimpleQueue[message.Message] = SimpleQueue()
-        self.scheduler = Scheduler(self.inbox, self.clock, self.runner, self.events.append)
+        host = Host(since=now, boot=now if boot else None, machine=machine)
+        self.scheduler = Scheduler(
+            NobodyWaits(), self.clock, self.runner, self.events.append, host, catch_up_parallel=4
+        )
+        if not loading:
+            self.say(message.FirstLoadDone())
 
     def say(self, received: message.Message) -> None:
         self.scheduler.turn(received)
@@ -115,6 +140,11 @@ class World:
     def step_clock(self, usec: int) -> None:
         self.clock.wall += usec
         self.scheduler.turn(None)
+
+    def sleep(self, usec: int) -> None:
+        """Suspend the machine and wake it up."""
+        self.clock.slept += usec
+        self.pass_time(usec)
 
     def end(self, run: Run, *, exit_code: int | None = 0, signal: int | None = None) -> None:
         self.say(message.RunEnded(run.run_id, self.clock.wall, Ending(exit_code, signal, 1000, 4096)))

@@ -188,7 +188,7 @@ def test_after_a_step_forward_the_newest_instant_runs_and_the_others_give_way(wo
     world.step_clock(57 * MINUTE)
     # 10:02:30; 10:00 may be up to six minutes old.
     assert ("b", "2026-11-23 10:00:00") in world.runs
-    assert world.runner.started[0][0].cause == "schedule"
+    assert world.runner.started[0][0].cause == "catch_up"
 
 
 def test_a_step_back_repeats_no_instant(world: World) -> None:

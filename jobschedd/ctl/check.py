@@ -20,8 +20,9 @@ from jobschedd.model.layers import is_job_file
 from jobschedd.model.lint import lint
 from jobschedd.model.message import FileChange
 from jobschedd.model.task import ExecuteCommand
-from jobschedd.world.clock import SystemClock, system_zone
+from jobschedd.world.clock import SystemClock
 from jobschedd.world.settings import load_settings
+from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,8 @@ def report(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
 
 def check(paths: Sequence[str], settings: Settings) -> Iterator[Finding]:
     """Everything that is wrong or doubtful in these files, in the order the daemon would load them."""
-    defaults = Defaults(system_zone(), settings.defaults)
+    zones = ZoneDatabase()
+    defaults = Defaults(zones.local(), settings.defaults, zones)
     catalog = Catalog()
     now = SystemClock().now()
     for name, path in files(paths):

@@ -1,4 +1,4 @@
-"""What is next: a heap of (instant, job). A job stands in it once; a stale entry is passed over when it comes up."""
+"""What is next: a heap of (time of the start, job). A job stands in it once; a stale entry is passed over."""
 
 from __future__ import annotations
 
@@ -12,41 +12,51 @@ if TYPE_CHECKING:
 class Agenda:
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, str]] = []
-        self._due: dict[str, Instant] = {}
+        self._starts: dict[str, Instant] = {}
         """By job id: the one entry that counts."""
+        self._delays: dict[str, int] = {}
+        """By job id: by how much its start comes after its instant, where it does."""
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._starts)
 
     def due(self, job_id: str) -> Instant | None:
-        return self._due.get(job_id)
+        """The instant a job waits for."""
+        start = self._starts.get(job_id)
+        return None if start is None else start - self._delays.get(job_id, 0)
 
-    def put(self, job_id: str, instant: Instant | None) -> None:
-        """Set when a job is due next; None: never."""
+    def put(self, job_id: str, instant: Instant | None, delay: int = 0) -> None:
+        """Set which instant of a job is next, and how long after it the start comes; None: no instant."""
+        if delay and instant is not None:
+            self._delays[job_id] = delay
+        else:
+            self._delays.pop(job_id, None)
         if instant is None:
-            self._due.pop(job_id, None)
-        elif self._due.get(job_id) != instant:
-            self._due[job_id] = instant
-            heappush(self._heap, (instant, job_id))
+            self._starts.pop(job_id, None)
+            return
+        start = instant + delay
+        if self._starts.get(job_id) != start:
+            self._starts[job_id] = start
+            heappush(self._heap, (start, job_id))
             # A job that is replaced over and over leaves an entry each time.
-            if len(self._heap) > 2 * len(self._due) + 64:
-                self._heap = [(when, job) for job, when in self._due.items()]
+            if len(self._heap) > 2 * len(self._starts) + 64:
+                self._heap = [(when, job) for job, when in self._starts.items()]
                 heapify(self._heap)
 
     def first(self) -> Instant | None:
-        """The earliest instant on it."""
+        """When the earliest start is."""
         while self._heap:
-            instant, job_id = self._heap[0]
-            if self._due.get(job_id) == instant:
-                return instant
+            start, job_id = self._heap[0]
+            if self._starts.get(job_id) == start:
+                return start
             heappop(self._heap)
         return None
 
     def take(self, now: Instant) -> list[tuple[Instant, str]]:
-        """Take off all that is due at `now`, earliest first, jobs of one instant by id."""
+        """Take off all that starts at `now` or before, earliest first, jobs of one moment by id: instant and job."""
         taken = []
-        while (instant := self.first()) is not None and instant <= now:
-            entry = heappop(self._heap)
-            del self._due[entry[1]]
-            taken.append(entry)
+        while (start := self.first()) is not None and start <= now:
+            _, job_id = heappop(self._heap)
+            del self._starts[job_id]
+            taken.append((start - self._delays.pop(job_id, 0), job_id))
         return taken

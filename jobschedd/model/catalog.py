@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Added:
     definition: Definition
-    replaced: bool
+    replaced: Definition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ class Catalog:
     def __iter__(self) -> Iterator[Definition]:
         return (self._good[names[0]] for names in self._claims.values())
 
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._claims
+
     def get(self, job_id: str) -> Definition | None:
         """The definition in force."""
         names = self._claims.get(job_id)
@@ -99,7 +102,7 @@ class Catalog:
             if new is None and old is not None:
                 effects.append(Removed(old))
             elif new is not None and new != old:
-                effects.append(Added(new, replaced=old is not None))
+                effects.append(Added(new, replaced=old))
         for name in sorted(paths):
             effects += self._tell(name, paths[name])
         return effects

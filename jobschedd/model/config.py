@@ -6,14 +6,13 @@ import tomllib
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from jobschedd.model.error import BadFile, BadSetting
 from jobschedd.model.job import Defaults, parse
-from jobschedd.model.rule import Duration, Path, SomeTime
+from jobschedd.model.rule import Duration, Path, SomeTime, Whole
 from jobschedd.model.run import MINUTE, SECOND
 from jobschedd.model.task import CLOSED
 from jobschedd.model.wording import nearest, reword
@@ -23,12 +22,17 @@ if TYPE_CHECKING:
 
     from jobschedd.model.document import Place
 
-NOT_YET = ("max_running", "catch_up_parallel", "keep_runs_for", "keep_runs_per_job", "store")
+NOT_YET = ("max_running", "keep_runs_for", "keep_runs_per_job", "store")
 """Settings of later versions: refused, never ignored."""
 
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+def _number(value: Any) -> Any:
+    # The environment and the command line know texts only.
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
@@ -42,6 +46,9 @@ class Settings:
     )
     log_format: Annotated[Literal["auto", "journal", "text", "json"], BeforeValidator(_lower)] = Field(
         default="auto", description="auto: the journal when started by systemd, else text on stderr."
+    )
+    catch_up_parallel: Annotated[int, BeforeValidator(_number), Whole(1, 10_000)] = Field(
+        default=4, description="How many runs that are owed from before go on at once."
     )
     stop_runs: StrictBool = Field(
         default=False, description="End running jobs when the daemon stops; always so when systemd did not start it."
@@ -162,7 +169,7 @@ def _check_defaults(file: str, keys: dict[str, Any]) -> None:
         raise BadSetting(f"{file}: defaults.{min(own)}: belongs into each job file; leave it out of [defaults]")
     probe = b'{"job_id": "probe", "schedule": "@daily", "task": {"type": "execute_command", "command": "true"}}'
     try:
-        parse("probe.json", file, probe, Defaults(ZoneInfo("UTC"), keys))
+        parse("probe.json", file, probe, Defaults(keys=keys))
     except BadFile as error:
         text = "; ".join(f"defaults.{problem.where}: {problem.text}" for problem in error.problems)
         raise BadSetting(f"{file}: {text}") from None

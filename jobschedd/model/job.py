@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field, fields
+from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -22,21 +23,32 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from jobschedd.model.document import Place, read_document
-from jobschedd.model.error import BadFile
+from jobschedd.model.error import BadFile, Problem
 from jobschedd.model.part import AFTER_SCHEMA, After, Limits, Retry, Watch, after_in_short
 from jobschedd.model.rule import Duration, JobId, SomeTime, Whole, checked, in_words
 from jobschedd.model.run import SECOND
-from jobschedd.model.schedule import Schedule, parse_schedule, parse_timestamp
+from jobschedd.model.schedule import (
+    MOST_EXCEPT,
+    UTC_ZONE,
+    Schedule,
+    begin_of,
+    bound,
+    end_of,
+    parse_days,
+    parse_schedule,
+    parse_timestamp,
+    read_day,
+)
 from jobschedd.model.span import show_value
 from jobschedd.model.task import CLOSED, TASK_TYPES, ExecuteCommand, Task
 from jobschedd.model.wording import in_file_order, not_yet, required, reword
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import ValidationInfo
 
     from jobschedd.model.launch import Launch
-
-UTC_ZONE = ZoneInfo("UTC")
 
 
 @plain_dataclass(frozen=True, slots=True)
@@ -46,59 +58,65 @@ class Defaults:
     zone: ZoneInfo = UTC_ZONE
     keys: dict[str, Any] = field(default_factory=dict)
     """`[defaults]` of the settings."""
+    zones: Callable[[str], ZoneInfo] = ZoneInfo
+    """A zone by its IANA name. Raises ValueError, OSError or KeyError."""
 
 
-def open_zone(name: str) -> ZoneInfo:
-    """A zone of the machine's database by its IANA name. Raises ValueError with the right form."""
+def open_zone(name: str, zones: Callable[[str], ZoneInfo]) -> ZoneInfo:
+    """A zone by its IANA name. Raises ValueError with the right form."""
     form = 'write an IANA name: "Europe/Berlin"'
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", name) or name in ("posixrules", "localtime"):
         raise ValueError(f"cannot use {show_value(name)} as a time zone; {form}")
     try:
-        return ZoneInfo(name)
+        return zones(name)
     except (ValueError, OSError, KeyError):
         raise ValueError(f"cannot find the time zone {show_value(name)} on this machine; {form}") from None
 
 
-@checked
-def _timezone(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f'cannot use {show_value(value)} as a time zone; write "Europe/Berlin"')
-    open_zone(value)
+def _timezone(value: Any, info: ValidationInfo) -> str:
+    try:
+        if not isinstance(value, str):
+            raise ValueError(f'cannot use {show_value(value)} as a time zone; write "Europe/Berlin"')
+        open_zone(value, _defaults(info).zones)
+    except ValueError as error:
+        raise in_words(error) from None
     return value
+
+
+def _defaults(info: ValidationInfo) -> Defaults:
+    return info.context if isinstance(info.context, Defaults) else Defaults()
 
 
 def _zone_of(info: ValidationInfo) -> ZoneInfo:
     # A bad `timezone` is a problem of its own; the schedule is still looked at, for its own problems.
     name = info.data.get("timezone")
-    defaults = info.context
-    return ZoneInfo(name) if name else defaults.zone if isinstance(defaults, Defaults) else UTC_ZONE
+    defaults = _defaults(info)
+    return defaults.zones(name) if name else defaults.zone
 
 
 def _schedule(value: Any, info: ValidationInfo) -> Schedule:
     try:
-        return parse_schedule(value, _zone_of(info))
+        return parse_schedule(value, _zone_of(info), info.data.get("job_id", "?"))
     except ValueError as error:
         raise in_words(error) from None
 
 
 def _moment(value: Any, info: ValidationInfo) -> int:
+    zone = _zone_of(info)
+    day = read_day(value) if isinstance(value, str) else None
+    if day is not None:
+        return begin_of(day, zone) if info.field_name == "from_" else end_of(day, zone) - 1
     try:
         if not isinstance(value, str):
             raise ValueError(f'cannot read {show_value(value)} as a timestamp; write "2026-09-20T02:00:00Z"')
-        return parse_timestamp(value, _zone_of(info))
+        return parse_timestamp(value, zone)
     except ValueError as error:
         raise in_words(error) from None
 
 
 @checked
-def _days_off(value: Any) -> tuple[str, ...]:
-    day = r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]"
-    if not isinstance(value, list):
-        raise ValueError(f'cannot read {show_value(value)} as days; write ["2026-12-25", "2026-12-24/2027-01-02"]')
-    for item in value:
-        if not isinstance(item, str) or not re.fullmatch(f"{day}(/{day})?", item):
-            raise ValueError(f'cannot read {show_value(item)} as a day; write "2026-12-25" or "2026-12-24/2027-01-02"')
-    return tuple(value)
+def _days_off(value: Any) -> tuple[tuple[date, date], ...]:
+    return parse_days(value)
 
 
 @checked
@@ -114,6 +132,17 @@ def _labels(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
+_ONE_SCHEDULE = [
+    {"type": "string"},
+    {
+        "type": "object",
+        "properties": {"cron": {"type": "string"}, "seconds": {"enum": ["first", "last"]}},
+        "required": ["cron"],
+        "additionalProperties": False,
+    },
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Job:
     """A job file that has been read and believed."""
@@ -121,7 +150,7 @@ class Job:
     job_id: JobId = Field(description="Unique over all files.", examples=["daily-report"])
     description: Annotated[StrictStr, Field(max_length=4096)] = Field(default="", description="For people.")
     enabled: StrictBool = Field(default=True, description="false: loaded and listed, never due.")
-    timezone: Annotated[str | None, _timezone, WithJsonSchema({"type": "string"})] = Field(
+    timezone: Annotated[str | None, PlainValidator(_timezone), WithJsonSchema({"type": "string"})] = Field(
         default=None,
         description="IANA name. Cron fields and timestamps without offset are read in it. Default: the system's.",
         examples=["Europe/Berlin"],
@@ -130,33 +159,39 @@ class Job:
         Schedule | None,
         PlainValidator(_schedule),
         WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string"},
-                    {
-                        "type": "object",
-                        "properties": {"cron": {"type": "string"}, "seconds": {"enum": ["first", "last"]}},
-                        "required": ["cron"],
-                        "additionalProperties": False,
-                    },
-                ],
-            },
+            {"anyOf": [*_ONE_SCHEDULE, {"type": "array", "items": {"anyOf": _ONE_SCHEDULE}, "minItems": 1}]},
         ),
     ] = Field(
         default=None,
-        description="When: a cron expression, a macro, or a timestamp.",
-        examples=["0 1 * * *", "@daily", "2026-09-20T02:00:00Z", {"cron": "0 0 2 * * *", "seconds": "first"}],
+        description="When, in any form that docs/schedules.md tells; a list means any of them.",
+        examples=[
+            "0 1 * * *",
+            "@daily",
+            "H H(1-4) * * *",
+            "@every 90s",
+            "2026-09-20T02:00:00Z",
+            "R5/2026-01-01T00:00:00Z/P1D",
+            {"cron": "0 0 2 * * *", "seconds": "first"},
+            ["0 1 * * 1-5", "0 6 * * 6,0"],
+        ],
     )
     task: Task = Field(description="What to run.")
     jitter: Duration = Field(default=0, description="Spread starts by a delay in [0, jitter), fixed per host and job.")
     from_: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
-        default=None, alias="from", description="No instants before this timestamp."
+        default=None, alias="from", description="No instants before this timestamp or day."
     )
     until: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
-        default=None, description="No instants after this timestamp."
+        default=None, description="No instants after this timestamp or day."
     )
-    except_: Annotated[tuple[str, ...], _days_off, WithJsonSchema({"type": "array", "items": {"type": "string"}})] = (
-        Field(default=(), alias="except", description="Dates or spans of dates with no instants.")
+    except_: Annotated[
+        tuple[tuple[date, date], ...],
+        _days_off,
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MOST_EXCEPT}),
+    ] = Field(
+        default=(),
+        alias="except",
+        description="Days, or spans of days with both ends, that have no instants.",
+        examples=[["2026-12-25", "2026-12-24/2027-01-02"]],
     )
     catch_up: SomeTime | None = Field(
         default=None,
@@ -212,12 +247,6 @@ def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
 
 
 NOT_YET: dict[str, tuple[Any, ...]] = {
-    "jitter": (0, "0"),
-    "from": (None,),
-    "until": (None,),
-    "except": ([],),
-    "catch_up": (None,),
-    "coalesce": (True,),
     "overlap": ("skip", "allow"),
     "timeout": (None,),
     "kill_after": ("10s", 10),
@@ -239,6 +268,8 @@ class Definition:
     """A job with the file it came from."""
 
     job: Job
+    schedule: Schedule | None
+    """The job's schedule within its `from`, `until` and `except`."""
     path: str
     digest: str
     """SHA-256 of the file's content, hexadecimal."""
@@ -263,6 +294,17 @@ def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:
     problems += not_yet(values, NOT_YET)
     if "schedule" not in values and not values.keys() & {"after", "watch"}:
         problems.append(required("schedule"))
+    schedule = None
+    if job is not None and job.schedule is not None:
+        try:
+            schedule = _within_bounds(job, job.schedule, defaults)
+        except ValueError as error:
+            problems.append(Problem("schedule", str(error)))
     if job is None or problems:
         raise BadFile(*in_file_order(problems, data, name))
-    return Definition(job, path, sha256(data).hexdigest())
+    return Definition(job, schedule, path, sha256(data).hexdigest())
+
+
+def _within_bounds(job: Job, schedule: Schedule, defaults: Defaults) -> Schedule:
+    zone = defaults.zones(job.timezone) if job.timezone else defaults.zone
+    return bound(schedule, zone, first=job.from_, last=job.until, off=job.except_)

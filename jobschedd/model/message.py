@@ -36,6 +36,18 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstLoadDone:
+    """Every job that was there at the start has been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The settings that the scheduler goes by."""
+
+    catch_up_parallel: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     run_id: str
     pid: int
@@ -74,6 +86,8 @@ class Status:
     running: int
     agenda: int
     next_due: Instant | None
+    in_arrears: int
+    """Jobs that wait for their turn to catch up."""
     stopping: bool
 
 
@@ -107,4 +121,4 @@ class EndRuns:
 
 
 FromRunner = RunStarted | RunRefused | RunEnded | RunnerLost
-Message = JobsChanged | FromRunner | AskStatus | AskNext | Stop | EndRuns
+Message = JobsChanged | FirstLoadDone | Configure | FromRunner | AskStatus | AskNext | Stop | EndRuns

@@ -3,43 +3,128 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from jobschedd.model.run import HOUR, MINUTE, Instant
+from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant
 
 if TYPE_CHECKING:
     from jobschedd.model.schedule import Schedule
 
+ON_TIME = SECOND
+"""What is no later than this is on time, whatever `catch_up` says: no start takes no time at all."""
+
+LATE = MINUTE
+"""What is later than this is caught up, at most a few at once; what is not starts now."""
+
+MOST_COUNTED = 100
+"""Instants that did not run are counted up to here: beyond, nobody reads the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Instants of one job in a row."""
+
+    first: Instant
+    last: Instant
+    count: int | None
+    """None: more than MOST_COUNTED."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a job owes at a moment: at most one instant that runs, and those that do not."""
+    """What a job owes at a moment: the instants that run, oldest first, and those that do not."""
 
-    run: Instant | None
-    coalesced: tuple[Instant, ...] = ()
-    """Give way to `run`, oldest first."""
-    missed: tuple[Instant, ...] = ()
-    """Too old to run, oldest first. Of a gap longer than an hour only its first instant and those of the last hour."""
+    runs: Stretch | None = None
+    coalesced: Stretch | None = None
+    """Give way to the newest."""
+    missed: Stretch | None = None
+    """Too old to run."""
 
 
-def catch_up_window(schedule: Schedule, instant: Instant) -> int:
-    """How late, in microseconds, an instant may start: a tenth of the time to the next, 1 min to 1 h."""
+# A hundred thousand jobs that slept through an hour say a few hundred different things.
+@lru_cache(maxsize=4_096)
+def owed(
+    schedule: Schedule,
+    first: Instant,
+    now: Instant,
+    *,
+    last: Instant | None = None,
+    catch_up: int | None = None,
+    coalesce: bool = True,
+    boot: Instant | None = None,
+) -> Owed:
+    """What is owed at `now` of the instants from `first` on, which is one itself and not later.
+
+    `last` is the last one that is asked about; None: all that have come. `catch_up` (microseconds; None: see `catch_up_window`) is how old an instant may be and still run. With
+    `coalesce` only the newest of them runs. Bounded work however long the time: it is searched, not walked.
+    """
+    newest = _last(schedule, first, now, boot) if last is None else last
+    window = catch_up_window(schedule, newest, catch_up)
+    oldest = first
+    if first < now - window:
+        following = schedule.next(now - window - 1, boot)
+        if following is None or following > newest:
+            return Owed(missed=stretch(schedule, first, newest, boot))
+        oldest = following
+    missed = None if oldest == first else before(schedule, first, oldest, boot)
+    if not coalesce:
+        return Owed(runs=stretch(schedule, oldest, newest, boot), missed=missed)
+    coalesced = None if oldest == newest else before(schedule, oldest, newest, boot)
+    return Owed(runs=Stretch(newest, newest, 1), coalesced=coalesced, missed=missed)
+
+
+def catch_up_window(schedule: Schedule, instant: Instant, catch_up: int | None) -> int:
+    """How late, in microseconds, an instant may start: what the job says, else a tenth of the time to the next."""
+    if catch_up is not None:
+        return max(ON_TIME, catch_up)
     following = schedule.next(instant)
     return HOUR if following is None else max(MINUTE, min(HOUR, (following - instant) // 10))
 
 
-def owed(schedule: Schedule, first: Instant, now: Instant) -> Owed:
-    """What is owed of the instants from `first`, which is one, to `now`.
+def start_delay(machine: str, job_id: str, jitter: int) -> int:
+    """By how much a start comes after its instant, microseconds in [0, jitter).
 
-    The newest runs if it is not too old, and the others give way to it. Bounded work however long the gap is: no
-    window is longer than an hour, so only the last hour is walked, 3,600 steps for a job of every second.
+    Hosts and jobs are spread evenly, and each stays where it is across restarts: a hash, as systemd's
+    FixedRandomDelay has it.
     """
-    instants = [first]
-    following = schedule.next(max(first, now - HOUR))
-    while following is not None and following <= now:
-        instants.append(following)
-        following = schedule.next(following)
-    *older, newest = instants
-    if now - newest > MINUTE and now - newest > catch_up_window(schedule, newest):
-        return Owed(run=None, missed=tuple(instants))
-    return Owed(run=newest, coalesced=tuple(older))
+    if not jitter:
+        return 0
+    return int.from_bytes(sha256(f"{machine}\0{job_id}".encode()).digest()[:8]) % jitter
+
+
+def _last(schedule: Schedule, first: Instant, now: Instant, boot: Instant | None) -> Instant:
+    """The last instant that is not later than `now`; `first` is one.
+
+    Whether an instant follows within `now` is true up to the last one and false from it on, so it is found by
+    halving what lies in between.
+    """
+    low, high = first, now
+    while (following := schedule.next(low, boot)) is not None and following <= now:
+        low = following
+        middle = (low + high) // 2
+        following = schedule.next(middle, boot)
+        if following is not None and following <= now:
+            low = following
+        else:
+            high = middle
+    return low
+
+
+def before(schedule: Schedule, first: Instant, end: Instant, boot: Instant | None) -> Stretch:
+    """From `first` to the last one before `end`."""
+    return stretch(schedule, first, _last(schedule, first, end - 1, boot), boot)
+
+
+def stretch(schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> Stretch:
+    """From `first` to `last`, both of them instants, with their number."""
+    count, instant = 1, first
+    while instant < last:
+        if count == MOST_COUNTED:
+            return Stretch(first, last, None)
+        following = schedule.next(instant, boot)
+        assert following is not None, "the last one is one of them"
+        instant = following
+        count += 1
+    return Stretch(first, last, count)

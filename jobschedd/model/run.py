@@ -43,6 +43,8 @@ class Run:
     cause: Cause
     labels: tuple[tuple[str, str], ...] = ()
     success_codes: tuple[int, ...] = (0,)
+    synchronised: bool = True
+    """Whether the kernel held the wall clock for right when this was decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def made(text: Any) -> Schedule:
     [("* * * * *", MINUTE), ("*/30 * * * *", 3 * MINUTE), ("0 * * * *", 6 * MINUTE), ("@daily", HOUR)],
 )
 def test_an_instant_may_be_a_tenth_of_its_period_late(text: str, window: int) -> None:
-    assert catch_up_window(made(text), at("2026-11-23 00:00")) == window
+    assert catch_up_window(made(text), at("2026-11-23 00:00"), None) == window
 
 
 def test_a_timestamp_may_be_an_hour_late() -> None:

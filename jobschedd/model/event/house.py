@@ -121,6 +121,41 @@ class ClockStepped:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineSlept:
+    NAME: ClassVar[str] = "machine_slept"
+    MESSAGE_ID: ClassVar[str] = "e355a2f8cf5a484cb2ac58e52db49b31"
+    for_usec: int
+
+    @property
+    def priority(self) -> int:
+        return NOTICE
+
+    def line(self) -> str:
+        return f"the machine was suspended for {show_duration(self.for_usec)}; what is due was computed again"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_SLEPT_USEC": str(self.for_usec)}
+
+
+@dataclass(frozen=True, slots=True)
+class ClockUnsynchronised:
+    """At the start: the kernel does not hold the wall clock for right."""
+
+    NAME: ClassVar[str] = "clock_unsynchronised"
+    MESSAGE_ID: ClassVar[str] = "955b64be92fd43e299535c2162caeec9"
+
+    @property
+    def priority(self) -> int:
+        return NOTICE
+
+    def line(self) -> str:
+        return "the clock has not been synchronised; runs that are started before it is are marked"
+
+    def fields(self) -> dict[str, str]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerDied:
     NAME: ClassVar[str] = "runner_died"
     MESSAGE_ID: ClassVar[str] = "4cbf5b27a4c64985a3bbffeb02a8abba"

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from jobschedd.model.event.kind import DEBUG, ERROR, INFO, Plain, show_instant
 from jobschedd.model.run import Instant
+from jobschedd.model.schedule import names_boot
 
 if TYPE_CHECKING:
     from jobschedd.model.error import Problem
+    from jobschedd.model.job import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,10 @@ class JobLoaded(Plain):
 
     NAME: ClassVar[str] = "job_loaded"
     MESSAGE_ID: ClassVar[str] = "e7e55d35d2e343e8b3635e0d023b8610"
-    job_id: str
-    path: str
-    digest: str
+    definition: Definition
     replaced: bool
     next_due: Instant | None
-    enabled: bool
+    now: Instant
     bulk: bool = False
     """One of very many at once: the sum is said, each one only at debug level."""
 
@@ -33,19 +33,22 @@ class JobLoaded(Plain):
 
     def line(self) -> str:
         verb = "replaced" if self.replaced else "loaded"
-        if not self.enabled:
+        schedule = self.definition.schedule
+        if not self.definition.job.enabled:
             due = "not enabled"
-        elif self.next_due is None:
-            due = "its time has passed: never due"
-        else:
+        elif self.next_due is not None:
             due = f"next due {show_instant(self.next_due)}"
-        return f"{self.job_id}: {verb} from {self.path}; {due}"
+        elif schedule is not None and names_boot(schedule, self.now):
+            due = "due when the machine boots"
+        else:
+            due = "its time has passed: never due"
+        return f"{self.definition.job.job_id}: {verb} from {self.definition.path}; {due}"
 
     def fields(self) -> dict[str, str]:
         fields = {
-            "JOBSCHEDD_JOB": self.job_id,
-            "JOBSCHEDD_FILE": self.path,
-            "JOBSCHEDD_DEFINITION": self.digest,
+            "JOBSCHEDD_JOB": self.definition.job.job_id,
+            "JOBSCHEDD_FILE": self.definition.path,
+            "JOBSCHEDD_DEFINITION": self.definition.digest,
         }
         if self.next_due is not None:
             fields["JOBSCHEDD_NEXT_DUE"] = show_instant(self.next_due)

@@ -21,6 +21,8 @@ def _run_fields(run: Run, outcome: Outcome) -> dict[str, str]:
         "JOBSCHEDD_CAUSE": run.cause,
         "JOBSCHEDD_OUTCOME": outcome,
     }
+    if not run.synchronised:
+        fields["JOBSCHEDD_CLOCK"] = "unsynchronised"
     fields.update((f"JOBSCHEDD_LABEL_{name.upper()}", value) for name, value in run.labels)
     return fields
 
@@ -109,26 +111,33 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True)
 class InstantPassed:
-    """An instant, or several, that did not become a run, and why."""
+    """An instant, or several in a row, that did not become a run, and why."""
 
     NAME: ClassVar[str] = "instant_passed"
     MESSAGE_ID: ClassVar[str] = "1f10fe4763034bccabb7e7da2c5cf5f9"
     run: Run
+    """Of the last one of them."""
     outcome: Outcome
     reason: str
-    count: int = 1
-    """How many instants end so, the last of them being the run's."""
+    first: Instant
+    count: int | None
+    """How many they are; None: too many to be counted."""
 
     @property
     def priority(self) -> int:
         return NOTICE if self.outcome is Outcome.COALESCED else WARNING
 
     def line(self) -> str:
-        several = f" and {self.count - 1} before it" if self.count > 1 else ""
-        return f"{self.run.job_id}: {show_instant(self.run.scheduled_at)}{several} {self.outcome}: {self.reason}"
+        instants = show_instant(self.run.scheduled_at)
+        if self.count != 1:
+            number = "very many" if self.count is None else self.count
+            instants = f"{number} instants from {show_instant(self.first)} to {instants}"
+        return f"{self.run.job_id}: {instants} {self.outcome}: {self.reason}"
 
     def fields(self) -> dict[str, str]:
-        return _run_fields(self.run, self.outcome) | {
-            "JOBSCHEDD_REASON": self.reason,
-            "JOBSCHEDD_COUNT": str(self.count),
-        }
+        fields = _run_fields(self.run, self.outcome) | {"JOBSCHEDD_REASON": self.reason}
+        if self.count != 1:
+            fields["JOBSCHEDD_FIRST_SCHEDULED_AT"] = show_instant(self.first)
+        if self.count is not None:
+            fields["JOBSCHEDD_COUNT"] = str(self.count)
+        return fields

@@ -3,6 +3,8 @@
 A walk that asks zoneinfo at each step pays for a datetime each time. The rules change a few times a year, so a
 year is looked through once and remembered. All numbers are whole seconds; local seconds are counted as if the
 wall clock were UTC.
+
+No zone has changed its offset twice within two days since 1970; the tests hold the machine's database to it.
 """
 
 from __future__ import annotations
@@ -10,13 +12,30 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import BytesIO
+from struct import pack
 from time import gmtime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 _DAY = 86_400
+
+
+@lru_cache(maxsize=1_024)
+def read_zone(name: str, data: bytes) -> ZoneInfo:
+    """A zone from the content of its TZif file. Raises ValueError for anything else.
+
+    The same content gives the same object: a zone is its rules, so what was read before a reload and again after it
+    compares equal exactly when the rules are the same.
+    """
+    try:
+        return ZoneInfo.from_file(BytesIO(data), key=name)
+    except Exception as error:  # noqa: BLE001 - zoneinfo promises nothing about a broken file: struct.error, EOFError
+        raise ValueError(f"not a time zone file: {error}") from None
+
+
+UTC_ZONE = read_zone("UTC", pack(">4sc15x6l", b"TZif", b"\0", 0, 0, 0, 0, 1, 4) + pack(">lbb4s", 0, 0, 0, b"UTC\0"))
+"""A TZif file of one rule, RFC 8536, so that a machine without a zone database has UTC."""
 
 
 @lru_cache(maxsize=8_192)
@@ -51,17 +70,26 @@ def offset_at(zone: ZoneInfo, second: int) -> tuple[int, int]:
     return offsets[place], begins[place + 1]
 
 
-def to_utc(zone: ZoneInfo, local: int) -> int:
-    """The UTC second of a local one.
+class Place(NamedTuple):
+    """Where a local time lies."""
 
-    Of a local time that comes twice, the first. For one that a jump forward skips, the moment of the jump:
-    Debian's cron(8) runs such jobs right after it.
-    """
-    before, _ = offset_at(zone, local - _DAY)
+    utc: int
+    """The UTC second. Of a local time that comes twice, the first; of one that a jump skips, the jump."""
+    skipped: int = 0
+    """Seconds by which the clock jumps over this local time; 0: it exists."""
+
+
+def locate(zone: ZoneInfo, local: int) -> Place:
+    """Find a local second on the UTC line."""
+    before, changes = offset_at(zone, local - _DAY)
+    if changes > local + _DAY:
+        return Place(local - before)
     if offset_at(zone, local - before)[0] == before:
-        return local - before
-    after, _ = offset_at(zone, local + _DAY)
+        return Place(local - before)
+    after = offset_at(zone, local + _DAY)[0]
     if offset_at(zone, local - after)[0] == after:
-        return local - after
-    _, jump = offset_at(zone, local - max(before, after))
-    return jump
+        return Place(local - after)
+    jump = local - after
+    while offset_at(zone, jump)[0] == before:  # more than once where a year ends in between
+        jump = offset_at(zone, jump)[1]
+    return Place(jump, skipped=after - before)

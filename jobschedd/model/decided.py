@@ -1,0 +1,60 @@
+"""Which instants have been decided, so that no step of the clock brings one back."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from jobschedd.model.run import Instant
+    from jobschedd.model.schedule import Schedule
+
+_MOST = 8
+"""Spans that are kept of one job. Each step forward may begin one; a clock that jumps more often is past help."""
+
+
+class Decided:
+    """Of each job the spans whose instants have all been decided.
+
+    Spans and not the newest instant alone: a clock that stood in 2098 for a minute must not silence a job until then.
+    """
+
+    def __init__(self) -> None:
+        self._spans: dict[str, tuple[tuple[Instant, Instant], ...]] = {}
+        """In order, and apart from each other."""
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def next(self, job_id: str, schedule: Schedule, after: Instant, boot: Instant | None) -> Instant | None:
+        """The first instant later than `after` that has not been decided."""
+        found = schedule.next(after, boot)
+        for first, last in self._spans.get(job_id, ()):
+            if found is not None and first <= found <= last:
+                found = schedule.next(last, boot)
+        return found
+
+    def add(self, job_id: str, schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> None:
+        """All instants from `first` to `last` are decided."""
+        spans = list(self._spans.get(job_id, ()))
+        place = bisect_left(spans, (first, last))
+        # The schedule tells whether anything lies between two spans: mostly nothing, and they are one.
+        if place and (spans[place - 1][1] >= first or schedule.next(spans[place - 1][1], boot) == first):
+            place -= 1
+            first, last = spans[place][0], max(last, spans[place][1])
+            del spans[place]
+        while place < len(spans) and spans[place][0] <= last:
+            last = max(last, spans.pop(place)[1])
+        spans.insert(place, (first, last))
+        if len(spans) > _MOST:
+            # What lies between two is then skipped where a step back brings it, rather than run twice.
+            spans[:2] = [(spans[0][0], spans[1][1])]
+        self._spans[job_id] = tuple(spans)
+
+    def forget(self, before: Instant, keep: Container[str]) -> None:
+        """Let go of jobs that are not to be kept and have decided nothing since `before`."""
+        self._spans = {
+            job_id: spans for job_id, spans in self._spans.items() if spans[-1][1] > before or job_id in keep
+        }

@@ -1,0 +1,197 @@
+"""When each job is due, and what it owes: agenda, decided instants and arrears under one set of rules.
+
+Pure: the moment is passed in, and the answers are values. Whoever asks starts what has to start and tells the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobschedd.model.agenda import Agenda
+from jobschedd.model.arrears import Arrears
+from jobschedd.model.decided import Decided
+from jobschedd.model.policy import LATE, Stretch, before, owed, start_delay, stretch
+from jobschedd.model.run import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from jobschedd.model.host import Host
+    from jobschedd.model.job import Definition, Job
+    from jobschedd.model.run import Instant
+    from jobschedd.model.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of the instants of one job that have come."""
+
+    start: Instant | None = None
+    """Runs now."""
+    coalesced: tuple[Stretch, ...] = ()
+    missed: Stretch | None = None
+
+
+class Timetable:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._open = False
+        self._agenda = Agenda()
+        self._decided = Decided()
+        self._arrears = Arrears()
+
+    def __len__(self) -> int:
+        """How many jobs wait for an instant."""
+        return len(self._agenda)
+
+    @property
+    def in_arrears(self) -> int:
+        """How many jobs have something to catch up."""
+        return len(self._arrears)
+
+    def first(self) -> Instant | None:
+        """When the next start is due."""
+        return self._agenda.first()
+
+    def due(self, job_id: str) -> Instant | None:
+        """The instant a job waits for."""
+        return self._agenda.due(job_id)
+
+    def open(self) -> None:
+        """All that was there at the start is loaded: jobs that come from now on owe nothing from before."""
+        self._open = True
+
+    # -- jobs that come, change and go ---------------------------------------------------------------------------
+
+    def load(self, new: Definition, old: Definition | None, now: Instant) -> tuple[Stretch, ...]:
+        """A job came, or took the place of `old`. Returns what was owed and is withdrawn."""
+        job = new.job
+        pending = self._agenda.due(job.job_id)
+        if old is None or not job.enabled or new.schedule is None:
+            withdrawn = self.withdraw(old, now) if old else ()
+            self._plan(new, now if self._open else self._host.since - 1 - self._delay(job))
+            return withdrawn
+        withdrawn = () if new.schedule == old.schedule else self._withdraw_arrears(old)
+        # An instant whose jitter runs is owed by the version that was in force then, and started by this one.
+        if pending is None or pending > now:
+            self._plan(new, now)
+        return withdrawn
+
+    def withdraw(self, old: Definition, now: Instant) -> tuple[Stretch, ...]:
+        """A job goes. Returns what it owed."""
+        job_id = old.job.job_id
+        withdrawn = self._withdraw_arrears(old)
+        pending = self._agenda.due(job_id)
+        self._agenda.put(job_id, None)
+        if pending is not None and pending <= now:
+            withdrawn += (Stretch(pending, pending, 1),)
+        return withdrawn
+
+    def _withdraw_arrears(self, old: Definition) -> tuple[Stretch, ...]:
+        waiting = self._arrears.of(old.job.job_id)
+        self._arrears.drop(old.job.job_id)
+        if waiting is None:
+            return ()
+        return (stretch(_schedule(old), *waiting, self._host.boot),)
+
+    def set_aside(self, job_id: str) -> None:
+        """Have no instants of this job any more until it is loaded again."""
+        self._agenda.put(job_id, None)
+        self._arrears.drop(job_id)
+
+    def forget(self, now: Instant, keep: Container[str], jobs: int) -> None:
+        """Let go of what was decided for jobs that are gone, once no clock step is likely to ask for it."""
+        if len(self._decided) > 2 * jobs + 100:
+            self._decided.forget(now - DAY, keep)
+
+    def _plan(self, definition: Definition, after: Instant) -> None:
+        """Put the job's next instant later than `after` on the agenda."""
+        job = definition.job
+        instant = None
+        if job.enabled and definition.schedule is not None:
+            instant = self._decided.next(job.job_id, definition.schedule, after, self._host.boot)
+        self._agenda.put(job.job_id, instant, self._delay(job))
+
+    def _delay(self, job: Job) -> int:
+        return start_delay(self._host.machine, job.job_id, job.jitter)
+
+    # -- what is owed --------------------------------------------------------------------------------------------
+
+    def take(self, now: Instant) -> list[tuple[Instant, str]]:
+        """Take off the jobs whose start has come, with their instants; each wants `decide` or `set_aside`."""
+        return self._agenda.take(now)
+
+    def decide(self, definition: Definition, first: Instant, now: Instant, *, blocked: bool) -> Verdict:
+        """What becomes of the instants from `first`, which was due, to `now`. The job waits for its next one then.
+
+        `blocked`: it cannot start now, its last run is still going.
+        """
+        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
+        moment = now - self._delay(job)
+        due = owed(schedule, first, moment, catch_up=job.catch_up, coalesce=job.coalesce, boot=boot)
+        coalesced: tuple[Stretch, ...] = (due.coalesced,) if due.coalesced else ()
+        start = None
+        if due.coalesced:
+            self._decided.add(job.job_id, schedule, due.coalesced.first, due.coalesced.last, boot)
+        if due.runs:
+            late = moment - due.runs.last > LATE
+            if job.coalesce and (late or not blocked):
+                coalesced += self._withdraw_arrears(definition)
+            if late:
+                self._arrears.put(job.job_id, due.runs.first, due.runs.last)
+            else:
+                start = due.runs.last
+                self._decided.add(job.job_id, schedule, start, start, boot)
+                if due.runs.first < start:
+                    self._arrears.put(job.job_id, due.runs.first, before(schedule, due.runs.first, start, boot).last)
+        self._plan(definition, moment)
+        return Verdict(start, coalesced, due.missed)
+
+    def next_in_arrears(self) -> tuple[str, Instant, Instant] | None:
+        """The job whose turn to catch up it is, with the first and last instant; wants `settle` or `stand_behind`."""
+        return self._arrears.take()
+
+    def abandon(self) -> list[tuple[str, Instant, Instant]]:
+        """All that was still to be caught up, and will not be: job, first and last instant."""
+        return self._arrears.drain()
+
+    def stand_behind(self, job_id: str, first: Instant, last: Instant) -> None:
+        """It runs just now; its turn comes after `run_ended`."""
+        self._arrears.stand_behind(job_id, first, last)
+
+    def run_ended(self, job_id: str) -> None:
+        """No run of the job goes on any more."""
+        self._arrears.run_ended(job_id)
+
+    def settle(self, definition: Definition, first: Instant, last: Instant, now: Instant) -> Verdict:
+        """What becomes of the oldest of the instants that a job has to catch up; the others go back into the row."""
+        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
+        moment = now - self._delay(job)
+        due = owed(schedule, first, moment, last=last, catch_up=job.catch_up, coalesce=False, boot=boot)
+        if due.runs is None:
+            return Verdict(missed=due.missed)
+        # Between two spans of arrears lies what was started in time.
+        start = self._decided.next(job.job_id, schedule, due.runs.first - 1, boot)
+        if start is None or start > last:
+            return Verdict(missed=due.missed)
+        self._decided.add(job.job_id, schedule, start, start, boot)
+        following = self._decided.next(job.job_id, schedule, start, boot)
+        if following is not None and following <= last:
+            self._arrears.put(job.job_id, following, last)
+        return Verdict(start, missed=due.missed)
+
+    def step_back(self, definition: Definition, now: Instant) -> None:
+        """The clock went back. What lies ahead again and was not decided comes again, what was decided does not."""
+        job_id = definition.job.job_id
+        moment = now - self._delay(definition.job)
+        if (waiting := self._arrears.of(job_id)) and waiting[1] > moment:
+            self._arrears.drop(job_id)
+            if waiting[0] <= moment:
+                self._arrears.put(job_id, waiting[0], before(_schedule(definition), waiting[0], moment + 1, None).last)
+        self._plan(definition, moment)
+
+
+def _schedule(definition: Definition) -> Schedule:
+    assert definition.schedule is not None, "only jobs with a schedule are on the agenda"
+    return definition.schedule

@@ -114,12 +114,12 @@ class Scheduler:
         """Decide and start all that is due at `now`."""
         starts: list[tuple[Run, Launch]] = []
         together = 1
-        for instant, job_id in self._timetable.take(now):
+        for instant, job_id, delay in self._timetable.take(now):
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job leaves the agenda"
             try:
                 blocked = definition.job.overlap == "skip" and job_id in self._running
-                verdict = self._timetable.decide(definition, instant, now, blocked=blocked)
+                verdict = self._timetable.decide(definition, instant, delay, now, blocked=blocked)
                 self._tell(definition, verdict, now, why_late)
                 if verdict.start is not None:
                     run = self._make_run(definition, verdict.start, Cause.SCHEDULE, now)

@@ -17,6 +17,7 @@ from jobschedd.model.host import Host
 from jobschedd.model.job import Defaults, Definition, parse
 from jobschedd.model.launch import Launch
 from jobschedd.model.run import SECOND, Ending, Instant, Run
+from jobschedd.model.schedule import parse_schedule
 from jobschedd.scheduler import Scheduler
 
 
@@ -28,6 +29,17 @@ def at(text: str, zone: str = "UTC") -> Instant:
 def local(instant: Instant | None, zone: str = "UTC") -> str:
     assert instant is not None
     return datetime.fromtimestamp(instant // SECOND, UTC).astimezone(ZoneInfo(zone)).isoformat(sep=" ")
+
+
+def instants(schedule: Any, after: str, count: int, zone: str = "UTC") -> list[str]:
+    """The local times of the instants that follow a local time, as many as there are up to `count`."""
+    made = parse_schedule(schedule, ZoneInfo(zone), "job")
+    found, moment = [], at(after, zone)
+    while len(found) < count and (following := made.next(moment)) is not None:
+        assert following > moment
+        moment = following
+        found.append(local(moment, zone))
+    return found
 
 
 def job_values(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> dict[str, Any]:
@@ -89,12 +101,16 @@ class StandingClock:
 class RecordingRunner:
     """A runner that starts nothing and remembers what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: StandingClock) -> None:
         self.started: list[tuple[Run, Launch]] = []
+        self.moments: list[Instant] = []
+        """When each of them was started."""
+        self._clock = clock
         self.ended: list[tuple[tuple[str, ...], int]] = []
 
     def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
         self.started += runs
+        self.moments += [self._clock.wall] * len(runs)
 
     def sleep(self, usec: int) -> None:
         """Suspend the machine and wake it up."""
@@ -117,7 +133,7 @@ class World:
 
     def __init__(self, now: Instant, *, boot: bool = False, machine: str = "", loading: bool = False) -> None:
         self.clock = StandingClock(now)
-        self.runner = RecordingRunner()
+        self.runner = RecordingRunner(self.clock)
         self.events: list[Event] = []
         host = Host(since=now, boot=now if boot else None, machine=machine)
         self.scheduler = Scheduler(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import signal
+import time
 from queue import SimpleQueue
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from jobschedd.model import event, message
 from jobschedd.model.error import Problem
 from jobschedd.model.event import show_instant
-from jobschedd.model.run import HOUR, MINUTE, SECOND, Ending, Outcome
+from jobschedd.model.policy import start_delay
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome
 from jobschedd.model.schedule import Recurring
 from tests.conftest import World, at, change
 
@@ -195,9 +198,85 @@ def test_a_step_back_repeats_no_instant(world: World) -> None:
     world.load(change("a.json", "a", overlap="allow"))
     world.pass_time(MINUTE)
     world.step_clock(-10 * MINUTE)
-    assert world.next_due("a") == at("2026-11-23 08:02")
-    world.pass_time(11 * MINUTE)
-    assert [instant for _, instant in world.runs] == ["2026-11-23 08:01:00", "2026-11-23 08:02:00"]
+    # The job was not there at 07:52: this instant has not had its turn. 08:01 has.
+    assert world.next_due("a") == at("2026-11-23 07:52")
+    for _ in range(12 * 60):
+        world.pass_time(SECOND)
+    ran = [instant for _, instant in world.runs]
+    assert sorted(ran) == [f"2026-11-23 {time}:00" for time in (
+        "07:52", "07:53", "07:54", "07:55", "07:56", "07:57", "07:58", "07:59", "08:00", "08:01", "08:02", "08:03",
+    )]  # fmt: skip
+
+
+@pytest.mark.fault("F28")
+def test_after_an_hour_back_nothing_is_repeated_and_nothing_waits_for_the_hour_to_pass_again(world: World) -> None:
+    world.load(change("a.json", "a", "*/10 * * * *", overlap="allow"), change("b.json", "b", "55 7 * * *"))
+    for _ in range(100):
+        world.pass_time(MINUTE)
+    before = list(world.runs)
+    world.step_clock(-HOUR)
+    assert world.said(event.ClockStepped)[0].by_usec == -HOUR
+    for _ in range(100):
+        world.pass_time(MINUTE)
+    assert len(set(world.runs)) == len(world.runs)
+    # Ten-minute instants of 08:40 to 09:40 were decided before; 09:50, 10:00, 10:10, 10:20 had their turn after.
+    assert [instant[11:16] for _, instant in world.runs[len(before) :]] == ["09:50", "10:00", "10:10", "10:20"]
+
+
+@pytest.mark.fault("F29")
+def test_a_clock_that_leaps_ten_years_owes_one_run_and_coming_back_goes_on_where_it_was(world: World) -> None:
+    world.load(change("a.json", "a", overlap="allow"), change("b.json", "b", "0 9 * * *"))
+    world.pass_time(MINUTE)
+    ten_years = 10 * 365 * DAY
+    world.step_clock(ten_years)
+    assert len(world.runs) == 2
+    assert world.said(event.InstantPassed)[0].reason == "clock_step"
+    world.pass_time(MINUTE)
+    assert len(world.runs) == 3
+    world.step_clock(-ten_years)
+    # 08:02:30: the day goes on as if nothing had been.
+    assert world.next_due("a") == at("2026-11-23 08:03")
+    assert world.next_due("b") == at("2026-11-23 09:00")
+    world.pass_time(MINUTE)
+    assert world.runs[-1] == ("a", "2026-11-23 08:03:00")
+    assert len(set(world.runs)) == len(world.runs)
+
+
+@pytest.mark.fault("F29")
+def test_a_machine_that_booted_in_2098_is_not_silent_until_then() -> None:
+    world = World(at("2098-05-05 05:05:30"))
+    world.load(change("a.json", "a", overlap="allow"))
+    world.pass_time(MINUTE)
+    world.clock.wall = at("2026-11-23 08:00:30")
+    world.scheduler.turn(None)
+    world.pass_time(MINUTE)
+    assert world.runs == [("a", "2098-05-05 05:06:00"), ("a", "2026-11-23 08:01:00")]
+
+
+@pytest.mark.fault("F30")
+def test_a_second_that_comes_twice_starts_nothing_twice(world: World) -> None:
+    """A leap second: the kernel sets the clock back by one second at midnight, or smears it."""
+    world.load(change("a.json", "a", "* * * * * *", overlap="allow"))
+    for _ in range(5):
+        world.pass_time(SECOND)
+    world.step_clock(-SECOND)
+    for _ in range(5):
+        world.pass_time(SECOND)
+    assert [int(instant[17:19]) for _, instant in world.runs] == list(range(31, 40))
+
+
+@pytest.mark.fault("F32")
+def test_after_a_suspend_what_is_owed_runs_and_the_reason_of_the_rest_is_said(world: World) -> None:
+    world.load(change("a.json", "a", "*/10 * * * *"), change("b.json", "b", "0 * * * *"))
+    world.sleep(3 * HOUR + 10 * SECOND)  # 11:00:40
+    assert world.said(event.ClockStepped) == []
+    assert world.said(event.MachineSlept)[0].for_usec == 3 * HOUR + 10 * SECOND
+    assert world.runs == [("a", "2026-11-23 11:00:00"), ("b", "2026-11-23 11:00:00")]
+    passed = world.said(event.InstantPassed)
+    assert {(said.run.job_id, said.outcome, said.reason, said.count) for said in passed} == {
+        ("a", Outcome.MISSED, "suspended", 17),
+        ("b", Outcome.MISSED, "suspended", 2),
+    }
 
 
 def test_instants_that_lie_ahead_again_after_a_step_back_are_planned_again(world: World) -> None:
@@ -229,10 +308,10 @@ def test_a_bad_file_keeps_the_last_good_version(world: World) -> None:
 class Crash(Recurring):
     """A schedule that carries a bug."""
 
-    def next(self, after: int) -> int | None:
+    def next(self, after: int, boot: int | None = None) -> int | None:
         if self.broken(after):
             raise ZeroDivisionError
-        return super().next(after)
+        return super().next(after, boot)
 
     def broken(self, after: int) -> bool:
         return after >= at("2026-11-23 08:01")
@@ -243,9 +322,9 @@ def test_a_bug_met_by_one_job_sets_that_job_aside_and_the_others_go_on(world: Wo
     world.load(change("a.json", "a"), change("b.json", "b"), change("c.json", "c"))
     made = change("b.json", "b", description="new")
     assert made.definition is not None
-    schedule = made.definition.job.schedule
+    schedule = made.definition.schedule
     assert isinstance(schedule, Recurring)
-    object.__setattr__(made.definition.job, "schedule", Crash(schedule.cron, schedule.zone))
+    object.__setattr__(made.definition, "schedule", Crash(schedule.cron, schedule.zone))
     world.load(made)
     world.pass_time(MINUTE)
     world.pass_time(MINUTE)
@@ -270,10 +349,269 @@ def test_late_work_is_merged_not_piled_up(world: World) -> None:
     assert (passed.outcome, passed.count) == (Outcome.COALESCED, 49)
 
 
+@pytest.mark.fault("A20")
 def test_a_year_of_missed_seconds_is_bounded_work(world: World) -> None:
-    world.load(change("a.json", "a", "* * * * * *"))
+    world.load(change("a.json", "a", "* * * * * *", catch_up="400d"))
+    began = time.process_time()
     world.step_clock(365 * 24 * HOUR)
+    assert time.process_time() - began < 0.010
     assert len(world.runs) == 1
+    (passed,) = world.said(event.InstantPassed)
+    assert (passed.outcome, passed.count) == (Outcome.COALESCED, None)
+    assert "very many instants" in passed.line()
+
+
+# -- jitter --------------------------------------------------------------------------------------------------------
+
+
+def jittered(machine: str) -> tuple[World, int]:
+    """A world in which job a has a jitter of five minutes, and its delay."""
+    world = World(at("2026-11-23 08:00:30"), machine=machine)
+    delay = start_delay(machine, "a", 5 * MINUTE)
+    assert delay > MINUTE
+    return world, delay
+
+
+def test_jitter_moves_the_start_and_the_instant_keeps_its_name() -> None:
+    world, delay = jittered("m2")
+    world.load(change("a.json", "a", "0 * * * *", jitter="5m"))
+    assert world.next_due("a") == at("2026-11-23 09:00")
+    assert world.status().next_due == at("2026-11-23 09:00") + delay
+    world.pass_time(59 * MINUTE + 30 * SECOND + delay - 1)
+    assert world.runs == []
+    world.pass_time(1)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+    assert world.runner.started[0][0].cause == "schedule"
+
+
+def test_a_job_that_is_replaced_while_its_jitter_runs_still_owes_the_instant() -> None:
+    world, delay = jittered("m2")
+    world.load(change("a.json", "a", "0 * * * *", jitter="5m", command="old"))
+    world.pass_time(60 * MINUTE)  # 09:00:30
+    world.load(change("a.json", "a", "30 * * * *", command="new"))
+    world.pass_time(delay)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+    assert world.runner.started[0][1].argv[-1] == "new"
+    assert world.next_due("a") == at("2026-11-23 09:30")
+
+
+@pytest.mark.parametrize("gone", [None, {"enabled": False}])
+def test_a_job_that_goes_while_its_jitter_runs_says_so(gone: dict[str, bool] | None) -> None:
+    world, _ = jittered("m2")
+    world.load(change("a.json", "a", "0 * * * *", jitter="5m"))
+    world.pass_time(60 * MINUTE)
+    world.load(change("a.json") if gone is None else change("a.json", "a", "0 * * * *", **gone))
+    world.pass_time(HOUR)
+    assert world.runs == []
+    (passed,) = world.said(event.InstantPassed)
+    assert (passed.outcome, passed.run.scheduled_at) == (Outcome.SKIPPED, at("2026-11-23 09:00"))
+
+
+def test_jitter_does_not_make_an_instant_late() -> None:
+    world, delay = jittered("m2")
+    world.load(change("a.json", "a", "*/2 * * * *", jitter="5m", catch_up="1s", overlap="allow"))
+    for _ in range(600):
+        world.pass_time(SECOND)
+    assert at("2026-11-23 08:06") + delay < world.clock.wall < at("2026-11-23 08:08") + delay
+    assert [instant[11:16] for _, instant in world.runs] == ["08:02", "08:04", "08:06"]
+
+
+# -- catching up ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_caught_up_starts_a_few_at_once_the_oldest_first_behind_what_is_due(world: World) -> None:
+    jobs = [change(f"{n}.json", f"old-{n}", f"{50 - n} 8 * * *", catch_up="1d") for n in range(10)]
+    world.load(change("now.json", "now", "0 10 * * *"), *jobs)
+    world.sleep(2 * HOUR)  # 10:00:30
+    assert world.runs == [("now", "2026-11-23 10:00:00")] + [
+        (f"old-{n}", f"2026-11-23 08:{50 - n}:00") for n in (9, 8, 7, 6)
+    ]
+    assert world.status().in_arrears == 6
+    assert {run.cause for run, _ in world.runner.started} == {"schedule", "catch_up"}
+    world.end(world.runner.started[0][0])
+    assert len(world.runs) == 5
+    world.end(world.runner.started[1][0])
+    world.end(world.runner.started[2][0])
+    world.scheduler.turn(None)
+    assert world.runs[5:] == [("old-5", "2026-11-23 08:45:00"), ("old-4", "2026-11-23 08:46:00")]
+
+
+def test_how_many_catch_up_at_once_may_change_while_they_wait(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(*(change(f"{n}.json", f"j{n}", "0 9 * * *", catch_up="1d") for n in range(5)))
+    world.sleep(2 * HOUR)
+    assert len(world.runs) == 1
+    world.say(message.Configure(catch_up_parallel=3))
+    world.scheduler.turn(None)
+    assert len(world.runs) == 3
+
+
+def test_without_coalescing_each_runs_after_the_other_the_oldest_first(world: World) -> None:
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False))
+    world.sleep(3 * HOUR + 10 * MINUTE)  # 11:10:30
+    for done in range(3):
+        assert len(world.runs) == done + 1
+        world.end(world.runner.started[done][0])
+        world.scheduler.turn(None)
+    assert [instant[11:16] for _, instant in world.runs] == ["09:00", "10:00", "11:00"]
+    assert {run.cause for run, _ in world.runner.started} == {"catch_up"}
+    assert world.next_due("a") == at("2026-11-23 12:00")
+
+
+def test_what_is_due_goes_before_older_instants_of_the_same_job(world: World) -> None:
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False))
+    world.sleep(2 * HOUR + 59 * MINUTE + 45 * SECOND)  # 11:00:15
+    for done in range(3):
+        world.end(world.runner.started[done][0])
+        world.scheduler.turn(None)
+    assert [instant[11:16] for _, instant in world.runs] == ["11:00", "09:00", "10:00"]
+
+
+def test_a_waiting_instant_is_coalesced_when_a_newer_one_of_its_job_is_due(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(change("a.json", "a", "0 9 * * *", catch_up="1d"), change("b.json", "b", "1,30 9 * * *", catch_up="1d"))
+    world.sleep(70 * MINUTE)  # 09:10:30
+    assert [job for job, _ in world.runs] == ["a"]
+    assert world.status().in_arrears == 1
+    world.pass_time(20 * MINUTE)  # 09:30:30
+    assert world.runs[1:] == [("b", "2026-11-23 09:30:00")]
+    (passed,) = world.said(event.InstantPassed)
+    assert (passed.outcome, passed.run.scheduled_at) == (Outcome.COALESCED, at("2026-11-23 09:01"))
+    assert world.status().in_arrears == 0
+
+
+def test_an_instant_that_grows_too_old_while_it_waits_is_missed(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(change("a.json", "a", "0 9 * * *", catch_up="1d"), change("b.json", "b", "1 9 * * *", catch_up="20m"))
+    world.sleep(70 * MINUTE)
+    world.pass_time(20 * MINUTE)
+    world.end(world.runner.started[0][0])
+    world.scheduler.turn(None)
+    assert [job for job, _ in world.runs] == ["a"]
+    (passed,) = world.said(event.InstantPassed)
+    assert (passed.run.job_id, passed.outcome) == ("b", Outcome.MISSED)
+    assert "its turn" in passed.reason
+
+
+def test_a_job_that_still_runs_catches_up_when_it_has_ended(world: World) -> None:
+    world.load(change("a.json", "a", "1,30 8 * * *", catch_up="1d"))
+    world.pass_time(31 * SECOND)
+    world.sleep(HOUR)
+    assert len(world.runs) == 1
+    world.end(world.runner.started[0][0])
+    world.scheduler.turn(None)
+    assert world.runs[1:] == [("a", "2026-11-23 08:30:00")]
+
+
+def test_a_job_that_goes_while_it_waits_for_its_turn_says_so(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(*(change(f"{name}.json", name, "0 9 * * *", catch_up="1d") for name in "abcd"))
+    world.sleep(2 * HOUR)
+    world.load(change("b.json"))
+    world.load(change("c.json", "c", "0 10 * * *", catch_up="1d"))
+    world.load(change("d.json", "d", "0 9 * * *", catch_up="1d", description="another word"))
+    world.end(world.runner.started[0][0])
+    world.scheduler.turn(None)
+    assert [job for job, _ in world.runs] == ["a", "d"]
+    assert [(said.run.job_id, said.outcome) for said in world.said(event.InstantPassed)] == [
+        ("b", Outcome.SKIPPED),
+        ("c", Outcome.SKIPPED),
+    ]
+
+
+def test_what_is_still_owed_at_a_stop_is_said(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(*(change(f"{name}.json", name, "0 9 * * *", catch_up="1d") for name in "abc"))
+    world.sleep(2 * HOUR)
+    world.say(message.Stop(SimpleQueue()))
+    assert [(said.run.job_id, said.outcome) for said in world.said(event.InstantPassed)] == [
+        ("b", Outcome.MISSED),
+        ("c", Outcome.MISSED),
+    ]
+
+
+def test_a_backlog_of_a_wrong_clock_is_dropped_when_the_clock_is_put_right(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(*(change(f"{name}.json", name, "0 9 * * *", catch_up="1d") for name in "ab"))
+    world.step_clock(2 * HOUR)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+    world.step_clock(-2 * HOUR)
+    assert world.status().in_arrears == 0
+    assert world.next_due("a") == at("2026-11-24 09:00")
+    assert world.next_due("b") == at("2026-11-23 09:00")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_the_clock_does_no_instant_starts_twice(seed: int) -> None:
+    draw = random.Random(seed)
+    world = World(at("2026-11-23 08:00:30"), machine="m")
+    for n in range(6):
+        world.load(change(f"{n}.json", f"j{n}", draw.choice(["* * * * *", "*/7 * * * *", "@every 45s", "13 * * * *"]),
+            catch_up=draw.choice(["1m", "10m", "1d"]), coalesce=draw.random() < 0.5,
+            overlap=draw.choice(["skip", "allow"]), jitter=draw.choice([0, "2m"])))  # fmt: skip
+    for _ in range(300):
+        match draw.randrange(8):
+            case 0:
+                world.step_clock(draw.choice([-1, 1]) * draw.choice([5 * SECOND, 3 * MINUTE, HOUR, 400 * DAY]))
+            case 1:
+                world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
+            case 2 | 3:
+                going = [run for run, _ in world.runner.started if run.run_id in world.scheduler._active]
+                if going:
+                    world.end(draw.choice(going))
+            case _:
+                world.pass_time(draw.choice([SECOND, 20 * SECOND, MINUTE]))
+    started = [(run.job_id, run.scheduled_at) for run, _ in world.runner.started]
+    assert len(set(started)) == len(started) > 20
+    for (run, _), moment in zip(world.runner.started, world.runner.moments, strict=True):
+        assert run.scheduled_at <= moment, "early"
+
+
+# -- the machine ---------------------------------------------------------------------------------------------------
+
+
+def test_reboot_jobs_run_once_at_the_first_start_after_a_boot() -> None:
+    booted = World(at("2026-11-23 08:00:30"), boot=True, loading=True)
+    booted.pass_time(7 * SECOND)
+    booted.load(change("a.json", "a", "@reboot"), change("b.json", "b", ["@reboot", "@hourly"]))
+    booted.pass_time(SECOND)
+    assert booted.runs == [("a", "2026-11-23 08:00:30"), ("b", "2026-11-23 08:00:30")]
+    booted.say(message.FirstLoadDone())
+    booted.load(change("c.json", "c", "@reboot"), change("a.json", "a", "@reboot", description="new"))
+    for run, _ in booted.runner.started:
+        booted.end(run)
+    booted.pass_time(HOUR)
+    assert booted.runs[2:] == [("b", "2026-11-23 09:00:00")]
+    assert "due when the machine boots" in booted.said(event.JobLoaded)[-1].line()
+
+
+def test_reboot_jobs_do_not_run_when_only_the_daemon_was_started() -> None:
+    again = World(at("2026-11-23 08:00:30"), boot=False, loading=True)
+    again.load(change("a.json", "a", "@reboot"))
+    again.pass_time(HOUR)
+    assert again.runs == []
+
+
+def test_an_instant_that_falls_while_the_first_files_are_read_is_not_lost() -> None:
+    world = World(at("2026-11-23 08:00:58"), loading=True)
+    world.clock.advance(7 * SECOND)
+    world.load(change("a.json", "a"))
+    world.say(message.FirstLoadDone())
+    assert world.runs == [("a", "2026-11-23 08:01:00")]
+    world.load(change("b.json", "b"))
+    world.scheduler.turn(None)
+    assert len(world.runs) == 1
+
+
+@pytest.mark.fault("F47")
+def test_runs_by_a_clock_that_nothing_has_confirmed_are_marked(world: World) -> None:
+    world.clock.right = False
+    world.load(change("a.json", "a", overlap="allow"))
+    world.pass_time(MINUTE)
+    world.clock.right = True
+    world.pass_time(MINUTE)
+    marks = [said.fields().get("JOBSCHEDD_CLOCK") for said in world.said(event.RunDue)]
+    assert marks == ["unsynchronised", None]
 
 
 def test_a_large_load_says_single_jobs_at_debug_level_only(world: World) -> None:

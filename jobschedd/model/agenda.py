@@ -52,11 +52,15 @@ class Agenda:
             heappop(self._heap)
         return None
 
-    def take(self, now: Instant) -> list[tuple[Instant, str]]:
-        """Take off all that starts at `now` or before, earliest first, jobs of one moment by id: instant and job."""
+    def take(self, now: Instant) -> list[tuple[Instant, str, int]]:
+        """Take off all that starts at `now` or before, earliest first, jobs of one moment by id.
+
+        Each is an instant, its job, and by how much the start was to come after the instant.
+        """
         taken = []
         while (start := self.first()) is not None and start <= now:
             _, job_id = heappop(self._heap)
             del self._starts[job_id]
-            taken.append((start - self._delays.pop(job_id, 0), job_id))
+            delay = self._delays.pop(job_id, 0)
+            taken.append((start - delay, job_id, delay))
         return taken

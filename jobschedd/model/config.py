@@ -47,7 +47,7 @@ class Settings:
     log_format: Annotated[Literal["auto", "journal", "text", "json"], BeforeValidator(_lower)] = Field(
         default="auto", description="auto: the journal when started by systemd, else text on stderr."
     )
-    catch_up_parallel: Annotated[int, BeforeValidator(_number), Whole(1, 10_000)] = Field(
+    catch_up_parallel: Annotated[int, Whole(1, 10_000), BeforeValidator(_number)] = Field(
         default=4, description="How many runs that are owed from before go on at once."
     )
     stop_runs: StrictBool = Field(

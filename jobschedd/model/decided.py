@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,25 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """Spans that are kept of one job. Each step forward may begin one; a clock that jumps more often is past help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A schedule without the instants that have been decided."""
+
+    schedule: Schedule
+    spans: tuple[tuple[Instant, Instant], ...]
+
+    @property
+    def text(self) -> str:
+        return self.schedule.text
+
+    def next(self, after: Instant, boot: Instant | None = None) -> Instant | None:
+        found = self.schedule.next(after, boot)
+        for first, last in self.spans:
+            if found is not None and first <= found <= last:
+                found = self.schedule.next(last, boot)
+        return found
 
 
 class Decided:
@@ -28,13 +48,10 @@ class Decided:
     def __len__(self) -> int:
         return len(self._spans)
 
-    def next(self, job_id: str, schedule: Schedule, after: Instant, boot: Instant | None) -> Instant | None:
-        """The first instant later than `after` that has not been decided."""
-        found = schedule.next(after, boot)
-        for first, last in self._spans.get(job_id, ()):
-            if found is not None and first <= found <= last:
-                found = schedule.next(last, boot)
-        return found
+    def undecided(self, job_id: str, schedule: Schedule, after: Instant) -> Schedule:
+        """What the schedule still names later than `after`: the schedule itself, unless the clock went back."""
+        ahead = tuple(span for span in self._spans.get(job_id, ()) if span[1] > after)
+        return Undecided(schedule, ahead) if ahead else schedule
 
     def add(self, job_id: str, schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> None:
         """All instants from `first` to `last` are decided."""

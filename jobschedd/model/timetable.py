@@ -110,7 +110,7 @@ class Timetable:
         job = definition.job
         instant = None
         if job.enabled and definition.schedule is not None:
-            instant = self._decided.next(job.job_id, definition.schedule, after, self._host.boot)
+            instant = self._decided.undecided(job.job_id, definition.schedule, after).next(after, self._host.boot)
         self._agenda.put(job.job_id, instant, self._delay(job))
 
     def _delay(self, job: Job) -> int:
@@ -118,17 +118,18 @@ class Timetable:
 
     # -- what is owed --------------------------------------------------------------------------------------------
 
-    def take(self, now: Instant) -> list[tuple[Instant, str]]:
-        """Take off the jobs whose start has come, with their instants; each wants `decide` or `set_aside`."""
+    def take(self, now: Instant) -> list[tuple[Instant, str, int]]:
+        """Take off what is to start: instant, job, and the delay it had. Each wants `decide` or `set_aside`."""
         return self._agenda.take(now)
 
-    def decide(self, definition: Definition, first: Instant, now: Instant, *, blocked: bool) -> Verdict:
-        """What becomes of the instants from `first`, which was due, to `now`. The job waits for its next one then.
+    def decide(self, definition: Definition, first: Instant, delay: int, now: Instant, *, blocked: bool) -> Verdict:
+        """What becomes of the instants from `first`, which was due after `delay`. The job waits for its next one then.
 
         `blocked`: it cannot start now, its last run is still going.
         """
-        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
-        moment = now - self._delay(job)
+        job, boot = definition.job, self._host.boot
+        schedule = self._decided.undecided(job.job_id, _schedule(definition), first)
+        moment = now - delay
         due = owed(schedule, first, moment, catch_up=job.catch_up, coalesce=job.coalesce, boot=boot)
         coalesced: tuple[Stretch, ...] = (due.coalesced,) if due.coalesced else ()
         start = None
@@ -166,17 +167,16 @@ class Timetable:
 
     def settle(self, definition: Definition, first: Instant, last: Instant, now: Instant) -> Verdict:
         """What becomes of the oldest of the instants that a job has to catch up; the others go back into the row."""
-        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
+        job, boot = definition.job, self._host.boot
+        # Between two spans of arrears may lie what was started in time.
+        schedule = self._decided.undecided(job.job_id, _schedule(definition), first)
         moment = now - self._delay(job)
         due = owed(schedule, first, moment, last=last, catch_up=job.catch_up, coalesce=False, boot=boot)
         if due.runs is None:
             return Verdict(missed=due.missed)
-        # Between two spans of arrears lies what was started in time.
-        start = self._decided.next(job.job_id, schedule, due.runs.first - 1, boot)
-        if start is None or start > last:
-            return Verdict(missed=due.missed)
+        start = due.runs.first
         self._decided.add(job.job_id, schedule, start, start, boot)
-        following = self._decided.next(job.job_id, schedule, start, boot)
+        following = schedule.next(start, boot)
         if following is not None and following <= last:
             self._arrears.put(job.job_id, following, last)
         return Verdict(start, missed=due.missed)

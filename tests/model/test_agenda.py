@@ -11,7 +11,7 @@ def test_what_is_due_comes_off_earliest_first_and_by_id_within_an_instant() -> N
     agenda = Agenda()
     for job_id, instant in (("b", 5), ("c", 3), ("a", 5), ("d", 9)):
         agenda.put(job_id, instant)
-    assert agenda.take(5) == [(3, "c"), (5, "a"), (5, "b")]
+    assert agenda.take(5) == [(3, "c", 0), (5, "a", 0), (5, "b", 0)]
     assert agenda.first() == 9
 
 
@@ -21,7 +21,7 @@ def test_a_job_stands_on_it_once() -> None:
     agenda.put("a", 3)
     agenda.put("a", 7)
     assert agenda.first() == 7
-    assert agenda.take(10) == [(7, "a")]
+    assert agenda.take(10) == [(7, "a", 0)]
     assert agenda.take(10) == []
 
 
@@ -30,7 +30,7 @@ def test_a_job_that_is_put_back_to_an_old_instant_is_due_once() -> None:
     agenda.put("a", 5)
     agenda.put("a", 7)
     agenda.put("a", 5)
-    assert agenda.take(10) == [(5, "a")]
+    assert agenda.take(10) == [(5, "a", 0)]
 
 
 def test_never_takes_a_job_off() -> None:
@@ -60,7 +60,18 @@ def test_it_agrees_with_a_plain_dictionary() -> None:
             plain[job_id] = instant
         if draw.random() < 0.1:
             now = draw.randrange(1_000)
-            expected = sorted((when, job) for job, when in plain.items() if when <= now)
+            expected = sorted((when, job, 0) for job, when in plain.items() if when <= now)
             assert agenda.take(now) == expected
             plain = {job: when for job, when in plain.items() if when > now}
         assert agenda.first() == min(plain.values(), default=None)
+
+
+def test_a_delayed_start_comes_off_when_it_starts_and_keeps_its_instant() -> None:
+    agenda = Agenda()
+    agenda.put("a", 10, delay=5)
+    agenda.put("b", 12)
+    assert (agenda.first(), agenda.due("a")) == (12, 10)
+    assert agenda.take(14) == [(12, "b", 0)]
+    assert agenda.take(15) == [(10, "a", 5)]
+    agenda.put("a", 20)
+    assert (agenda.first(), agenda.due("a")) == (20, 20)

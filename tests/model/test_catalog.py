@@ -116,7 +116,8 @@ def test_when_the_winner_goes_the_other_takes_over() -> None:
     catalog.apply(change("b.json", "same", description="b"))
     added, cleared = catalog.apply(change("a.json"))
     assert isinstance(added, Added)
-    assert (added.replaced, added.definition.path) == (True, "/etc/jobs.d/b.json")
+    assert added.replaced is not None
+    assert (added.replaced.path, added.definition.path) == ("/etc/jobs.d/a.json", "/etc/jobs.d/b.json")
     assert cleared == Cleared("/etc/jobs.d/b.json")
 
 

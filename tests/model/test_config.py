@@ -31,6 +31,16 @@ def test_flags_beat_the_environment_which_beats_the_file() -> None:
     assert read(text, env, log_level="debug").log_level == "debug"
 
 
+def test_how_many_catch_up_at_once_is_a_whole_number_wherever_it_is_said() -> None:
+    assert read().catch_up_parallel == 4
+    assert read("catch_up_parallel = 2").catch_up_parallel == 2
+    assert read(env={"JOBSCHEDD_CATCH_UP_PARALLEL": "3"}).catch_up_parallel == 3
+    assert read(catch_up_parallel="5").catch_up_parallel == 5
+    for bad in ("0", "-1", "many", "1.5", "99999999999"):
+        with pytest.raises(BadSetting, match=r"catch_up_parallel: cannot use .* whole number from 1 to 10000"):
+            read(catch_up_parallel=bad)
+
+
 def test_log_levels_are_read_in_any_case() -> None:
     assert read('log_level = "DeBug"').log_level == "debug"
 

@@ -117,45 +117,46 @@ def _mask(values: list[int | str], low: int, high: int) -> int:
 
 def _plain(field: _Field, item: str, text: str, job_id: str | None) -> str:
     """One item of a field, with everything spelled out that croniter reads in another way than cron's users do."""
+    try:
+        if field is _DAY_OF_MONTH and item == "l":
+            return item
+        if field is _DAY_OF_WEEK and (special := _plain_weekday(item)):
+            return special
+        if match := _HASHED.fullmatch(item):
+            return _plain_hash(field, match, job_id)
+        return _plain_item(field, item)
+    except ValueError as error:
+        raise ValueError(f"cannot read {show_value(item)} as the {field.name} in {show_value(text)}; {error}") from None
 
-    def refuse(why: str) -> ValueError:
-        return ValueError(f"cannot read {show_value(item)} as the {field.name} in {show_value(text)}; {why}")
 
+def _plain_item(field: _Field, item: str) -> str:
     form = f"write {field.low} to {field.high}" + (f" or {field.names[0]} to {field.names[-1]}" if field.names else "")
-    if field is _DAY_OF_MONTH and item == "l":
-        return item
-    if field is _DAY_OF_WEEK and (special := _plain_weekday(item)):
-        return special
     if item[:1] == "r" and not item[1:2].isalpha():
-        raise refuse(f"R: random instants could not be audited; H is as even, and stable; {form}")
-    hashed = _HASHED.fullmatch(item)
-    match = hashed or _ITEM.fullmatch(item)
+        raise ValueError(f"R: random instants could not be audited; H is as even, and stable; {form}")
+    match = _ITEM.fullmatch(item)
     if match is None:
-        raise refuse(form)
-    step = int(match["step"][:9]) if match["step"] else 1
-    size = field.high - field.low + 1
-    if not 1 <= step <= size:
-        raise refuse(f"a step lies between 1 and {size}")
-    if hashed:
-        first = field.low if match["first"] is None else _number(field, match["first"])
-        last = field.hashed if match["last"] is None else _number(field, match["last"])
-        if first is None or last is None or not first <= last <= field.hashed:
-            raise refuse(f"H lies between {field.low} and {field.hashed}: H, H({field.low}-{field.hashed}), H/2")
-        if job_id is None:
-            raise refuse("H is made from the job's id, and there is none here")
-        return _plain_hash(field, first, last, step if match["step"] else None, job_id)
+        raise ValueError(form)
+    step = _step(field, match)
     if match["first"] in ("*", "?"):
         if match["last"] or (match["first"] == "?" and (field not in (_DAY_OF_MONTH, _DAY_OF_WEEK) or match["step"])):
-            raise refuse(form)
+            raise ValueError(form)
         # 0-7 would count Sunday twice and shift the phase of a step.
         return item if match["first"] == "*" else "*"
     first = _number(field, match["first"])
     last = first if match["last"] is None else _number(field, match["last"])
     if first is None or last is None:
-        raise refuse(form)
+        raise ValueError(form)
     if match["last"] is None and match["step"]:
         last = field.high  # of the week too: 1/3 is Monday, Thursday, Sunday
     return _plain_range(field, first, last, step)
+
+
+def _step(field: _Field, match: re.Match[str]) -> int:
+    step = int(match["step"][:9]) if match["step"] else 1
+    size = field.high - field.low + 1
+    if not 1 <= step <= size:
+        raise ValueError(f"a step lies between 1 and {size}")
+    return step
 
 
 def _plain_weekday(item: str) -> str | None:
@@ -167,11 +168,18 @@ def _plain_weekday(item: str) -> str | None:
     return f"{day % 7}#{match['nth']}" if "#" in item else f"l{day % 7}"
 
 
-def _plain_hash(field: _Field, first: int, last: int, step: int | None, job_id: str) -> str:
-    """A value of the range that the job's id chooses, or every step-th from one of the first ones."""
+def _plain_hash(field: _Field, match: re.Match[str], job_id: str | None) -> str:
+    """`h`, `h(1-4)`: a value that the job's id chooses. `h/15`: every 15th from one of the first 15 on."""
+    step = _step(field, match)
+    first = field.low if match["first"] is None else _number(field, match["first"])
+    last = field.hashed if match["last"] is None else _number(field, match["last"])
+    if first is None or last is None or not first <= last <= field.hashed:
+        raise ValueError(f"H lies between {field.low} and {field.hashed}: H, H({field.low}-{field.hashed}), H/2")
+    if job_id is None:
+        raise ValueError("H is made from the job's id; give one: --job ID")
     number = int.from_bytes(sha256(f"{job_id}\0{field.name}".encode()).digest()[:8])
     size = last - first + 1
-    if step is None:
+    if match["step"] is None:
         return str(first + number % size)
     return ",".join(map(str, range(first + number % min(step, size), last + 1, step)))
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 SCHEDULE_FORM = 'write a cron expression "0 1 * * *", a macro "@daily", or a timestamp "2026-09-20T02:00:00Z"'
 
-MOST_PARTS = 16
-"""Schedules in a list, and spans of excepted days: together they bound what one step may cost."""
-MOST_EXCEPT = 128
+MOST_PARTS = 8
+"""Schedules in a list, and below spans of excepted days. Together they bound what a step may cost: 10 ms at worst."""
+MOST_EXCEPT = 100
 
 Days = tuple[date, date]
 """A span of days, the last one included."""
@@ -35,7 +35,7 @@ def parse_schedule(value: object, zone: ZoneInfo, job_id: str | None = None) -> 
     if not isinstance(value, list):
         return _parse_one(value, zone, job_id)
     if not 1 <= len(value) <= MOST_PARTS:
-        raise ValueError(f"cannot use a list of {len(value)} schedules; write 1 to {MOST_PARTS}")
+        raise ValueError(f"cannot use a list of {len(value)} schedules; write 1 to {MOST_PARTS}, or several files")
     parts = tuple(_parse_one(part, zone, job_id) for part in value)
     return parts[0] if len(parts) == 1 else AnyOf(parts)
 

@@ -49,9 +49,10 @@ class Recurring:
             utc, skipped = locate(self.zone, local)
             if utc > after and skipped <= CORRECTION:
                 return utc
-            # Inside a correction: go on at its end. Or in a second pass: all that the first one showed up to the
-            # local time of `after` has had its turn.
-            local = utc + offset_at(self.zone, utc)[0] - 1 if skipped else after + local - utc
+            offset, changes = offset_at(self.zone, utc)
+            # Inside a correction: go on at its end. Or in a second pass: the first one, which ended at the change,
+            # has had all its turns.
+            local = utc + offset - 1 if skipped else min(after, changes - 1) + offset
         return None
 
     def next_on_the_clock(self, after: int) -> int | None:

@@ -15,8 +15,11 @@ from functools import lru_cache
 from io import BytesIO
 from struct import pack
 from time import gmtime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DAY = 86_400
 
@@ -44,8 +47,8 @@ def _year(zone: ZoneInfo, year: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     begin = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
     end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp())
     begins, offsets = [begin], [_ask(zone, begin)]
-    for day in range(begin, end, _DAY):
-        low, high = day, min(day + _DAY, end)
+    for sample in range(begin, end, 2 * _DAY):
+        low, high = sample, min(sample + 2 * _DAY, end)
         after = _ask(zone, high) if high < end else _ask(zone, end - 1)
         if after == offsets[-1]:
             continue
@@ -93,3 +96,13 @@ def locate(zone: ZoneInfo, local: int) -> Place:
     while offset_at(zone, jump)[0] == before:  # more than once where a year ends in between
         jump = offset_at(zone, jump)[1]
     return Place(jump, skipped=after - before)
+
+
+def jumps(zone: ZoneInfo, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """The local times that jumps forward between two UTC seconds skip: first local second, and the one after."""
+    offset, changes = offset_at(zone, begin)
+    while changes < end:
+        before, (offset, following) = offset, offset_at(zone, changes)
+        if offset > before:
+            yield changes + before, changes + offset
+        changes = following

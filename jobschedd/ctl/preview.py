@@ -1,0 +1,93 @@
+"""`jobctl preview`: the instants of a schedule, without a daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from jobschedd.model.event import show_instant
+from jobschedd.model.job import open_zone
+from jobschedd.model.lint import lint_schedule
+from jobschedd.model.run import SECOND
+from jobschedd.model.schedule import begin_of, names_boot, parse_schedule, parse_timestamp, read_day
+from jobschedd.world.clock import SystemClock
+from jobschedd.world.zones import ZoneDatabase
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from jobschedd.model.run import Instant
+
+HELP = "the instants of a schedule, no daemon needed; warnings go to standard error"
+EXAMPLE = 'jobctl preview "30 2 * * *" --timezone Europe/Berlin --from 2026-10-24 -n 3'
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise argparse.ArgumentTypeError(f'cannot read "{text}" as a number; write 1 or more')
+    return int(text[:9])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "schedule",
+        metavar="SCHEDULE",
+        help='as a job file has it: "0 1 * * *", "@every 90s"; lists and objects as JSON',
+    )
+    parser.add_argument("--timezone", metavar="ZONE", help="IANA name; default: the system's")
+    parser.add_argument("--from", dest="begin", metavar="TIME", help="timestamp or day to begin at; default: now")
+    parser.add_argument("--job", metavar="ID", help="job id, which H is made from")
+    parser.add_argument("-n", dest="count", metavar="N", type=_count, default=10, help="how many instants (10)")
+
+
+def run(options: argparse.Namespace) -> int:
+    zones = ZoneDatabase()
+    now = SystemClock().now()
+    try:
+        zone = open_zone(options.timezone, zones) if options.timezone else zones.local()
+        after = now if options.begin is None else _begin(options.begin, zone)
+        schedule = parse_schedule(_value(options.schedule), zone, options.job)
+    except ValueError as error:
+        print(f"jobctl preview: {error}", file=sys.stderr)
+        return 1
+    for warning in lint_schedule(schedule, after):
+        print(f"warning: {warning}", file=sys.stderr)
+    found = 0
+    instant = schedule.next(after)
+    while instant is not None and found < options.count:
+        found += 1
+        print(_json(instant, zone) if options.json else _local(instant, zone))
+        instant = schedule.next(instant)
+    if names_boot(schedule, after):
+        print("note: @reboot is due when the machine boots, which no clock can tell", file=sys.stderr)
+    elif found < options.count:
+        print("note: no more instants" if found else "note: no instants", file=sys.stderr)
+    return 0
+
+
+def _value(text: str) -> object:
+    """Lists and objects are written as JSON; no other form begins so."""
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'cannot read the schedule as JSON: {error}; write ["0 1 * * *", "@every 6h"]') from None
+
+
+def _begin(text: str, zone: ZoneInfo) -> Instant:
+    """A little before the moment itself: an instant that falls on it is shown."""
+    day = read_day(text)
+    return (parse_timestamp(text, zone) if day is None else begin_of(day, zone)) - 1
+
+
+def _local(instant: Instant, zone: ZoneInfo) -> str:
+    moment = datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND)
+    return moment.astimezone(zone).isoformat()
+
+
+def _json(instant: Instant, zone: ZoneInfo) -> str:
+    return json.dumps({"instant": show_instant(instant), "local": _local(instant, zone)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -530,3 +531,86 @@ def test_check_names_every_problem_and_starts_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f'error: {jobs}/bad.json: schedule: cannot read "61" as the minute' in done.stdout
     assert "1 errors, 0 warnings" in done.stdout
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+
+
+def test_reboot_jobs_run_once_however_often_the_daemon_is_started(tmp_path: Path) -> None:
+    (tmp_path / "jobs.d").mkdir()
+    (tmp_path / "jobs.d/a.json").write_bytes(job_file("a", "@reboot"))
+    (tmp_path / "jobs.d/b.json").write_bytes(job_file("b", EVERY_SECOND))
+    counts = []
+    for _ in range(3):
+        process = Process(tmp_path)
+        process.until("run_ended", ran("b"))
+        process.until("run_ended", ran("b"))
+        process.close()
+        counts.append(
+            sum(entry.get("JOBSCHEDD_JOB") == "a" and entry["event"] == "run_ended" for entry in process.said)
+        )
+    assert counts == [1, 0, 0]
+
+
+@pytest.mark.fault("F32")
+def test_a_daemon_that_was_stopped_and_continued_owes_one_run_and_says_the_rest(
+    start: Callable[..., Process],
+) -> None:
+    """As a paused virtual machine: time has passed, and nobody was there."""
+    process = start()
+    process.ready()
+    process.put("a.json", "a", EVERY_SECOND, catch_up="1m")
+    process.until("run_ended")
+    os.kill(process.pid, signal.SIGSTOP)
+    time.sleep(3.5)  # this is what the test is about: real time that passes
+    os.kill(process.pid, signal.SIGCONT)
+    passed = process.until("instant_passed")
+    assert passed["JOBSCHEDD_OUTCOME"] == "coalesced"
+    assert int(passed["JOBSCHEDD_COUNT"]) >= 2
+    began = process.until(
+        "run_started", lambda entry: entry["JOBSCHEDD_SCHEDULED_AT"] > passed["JOBSCHEDD_SCHEDULED_AT"]
+    )
+    instants = [entry["JOBSCHEDD_SCHEDULED_AT"] for entry in process.said if entry["event"] == "run_started"]
+    assert len(set(instants)) == len(instants)
+    assert began["JOBSCHEDD_CAUSE"] == "schedule"
+
+
+@pytest.mark.fault("F31")
+def test_a_new_zone_database_is_noticed_at_reload_by_the_jobs_that_it_concerns(
+    tmp_path: Path, start: Callable[..., Process]
+) -> None:
+    database = tmp_path / "zoneinfo"
+    database.mkdir()
+    for name, rules in (("Here", "Europe/Berlin"), ("There", "Europe/Berlin")):
+        shutil.copy(f"/usr/share/zoneinfo/{rules}", database / name)
+    process = start(env={"PYTHONTZPATH": str(database)})
+    process.ready()
+    process.put("a.json", "a", "0 12 1 7 *", timezone="Here")
+    process.put("b.json", "b", "0 12 1 7 *", timezone="There")
+    before = {process.until("job_loaded")["JOBSCHEDD_JOB"] for _ in range(2)}
+    assert before == {"a", "b"}
+    shutil.copy("/usr/share/zoneinfo/Asia/Tokyo", database / "There")
+    os.kill(process.pid, signal.SIGHUP)
+    loaded = process.until("job_loaded")
+    assert loaded["JOBSCHEDD_JOB"] == "b"
+    assert loaded["JOBSCHEDD_NEXT_DUE"][10:] == "T03:00:00Z"
+    (database / "There").unlink()
+    os.kill(process.pid, signal.SIGHUP)
+    problem = process.until("problem_found")
+    assert "There" in problem["message"]
+    assert problem["JOBSCHEDD_JOB"] == "b"  # its last good version stays
+    process.until("daemon_reloaded")
+    assert sum(entry["event"] == "job_loaded" for entry in process.said) == 3
+
+
+def test_the_machine_decides_where_jitter_moves_a_start_and_the_instant_stays(start: Callable[..., Process]) -> None:
+    process = start()
+    process.ready()
+    process.put("a.json", "a", "@every 1s", jitter="999ms", overlap="allow")
+    runs = [process.until("run_started") for _ in range(5)]
+    assert not any("." in run["JOBSCHEDD_SCHEDULED_AT"] for run in runs)
+    late = [int(run["JOBSCHEDD_LATENESS_USEC"]) for run in runs]
+    assert max(late) - min(late) < 500_000
+    process.put("b.json", "b", "@every 1s", jitter="999ms", overlap="allow")
+    other = process.until("run_started", ran("b"))
+    assert int(other["JOBSCHEDD_LATENESS_USEC"]) < 999_000 + 500_000

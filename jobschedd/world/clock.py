@@ -26,7 +26,8 @@ class SystemClock:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
 
     def asleep(self) -> int:
-        return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)) // 1_000
+        awake = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - awake) // 1_000
 
     def synchronised(self) -> bool:
         # Python has no adjtimex. All zeros changes nothing; struct timex is 208 bytes at most.

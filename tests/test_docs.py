@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from docs.generate import page
 from jobschedd.__main__ import arguments
-from jobschedd.ctl.__main__ import COMMANDS
+from jobschedd.ctl.__main__ import COMMANDS, main
 from jobschedd.ctl.schema import schema
 from jobschedd.model.config import KEYS, NOT_YET, SETTINGS
 from jobschedd.model.error import BadFile
@@ -77,6 +78,16 @@ def test_every_journal_field_is_documented() -> None:
 
 def test_every_command_of_jobctl_is_documented() -> None:
     assert {name for name in COMMANDS if f"jobctl {name}" not in DOCS} == set()
+
+
+def test_every_preview_in_the_documents_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = [block for block in re.findall(r"```console\n(.*?)```", DOCS, re.DOTALL) if "jobctl preview" in block]
+    assert len(shown) > 4
+    for block in shown:
+        for part in block.split("$ jobctl ")[1:]:
+            command, _, expected = part.partition("\n")
+            assert main(shlex.split(command)) == 0
+            assert capsys.readouterr().out == expected, command
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-HELD = {f"F{n}" for n in (15, 16, 19, 20, 21, 22, 23, 24, 25, 27, 33, 45, 46, 48, 49)} | {
-    f"A{n:02}" for n in (*range(1, 19), *range(21, 26), 30, 38, 50, 51, 52)
+HELD = {f"F{n}" for n in (15, 16, 19, 20, 21, 22, 23, 24, 25, *range(27, 34), *range(45, 50))} | {
+    f"A{n:02}" for n in (*range(1, 26), 30, 38, 50, 51, 52)
 }
 
 

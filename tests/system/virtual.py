@@ -1,0 +1,202 @@
+"""A Debian of our own under a kernel of its own, User-Mode Linux: in it a test may set the clock.
+
+A container shares its host's clock, so it will not do. This needs no hardware and no image: the kernel is a program,
+and its root is a directory. Seen from inside, every process, mount and clock is the machine's own; files alone are the
+host's (hostfs), and so are their timestamps: a file made after `date -s` still bears the host's time, unless it lies
+on one of the machine's own filesystems (/run, /tmp).
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.system.machine import CACHE, PROJECT, SUITE, base_root, call, discard, lend_network, mount_over
+
+KERNEL = CACHE / f"linux.uml-{SUITE}"
+HERE = "opt/virtual"
+
+# Of a process namespace everything ends with its first process, and that ends with the `unshare` that we started; a
+# kernel of this kind is dozens of processes which trace each other, and killing one of them leaves the others behind.
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+
+# The kernel keeps the machine's memory in a file, which must lie where programs may run: a /dev/shm of its own.
+POWER_ON = f"""
+set -e
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/dev/shm"
+root=$1
+shift
+env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ TMPDIR=/dev/shm chroot "$root" /{HERE}/linux.uml "$@"
+"""
+
+SWITCHES = (
+    "mem=512M",
+    "uml_dir=/dev/shm/uml",
+    "rootfstype=hostfs",
+    "rootflags=/",
+    "rw",
+    "quiet",
+    "console=tty0",
+    "con=null",
+    "con0=null,fd:1",
+)
+
+# `ended` is made last: without it the machine went down before the script was through.
+RUN = f"""#!/bin/sh
+sh /{HERE}/script </dev/null >/{HERE}/output 2>&1
+sync
+touch /{HERE}/ended
+"""
+
+# The kernel has mounted /dev itself.
+PLAIN_INIT = f"""#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+for place in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777 tmpfs $place; done
+chmod 755 /run
+/{HERE}/run
+poweroff -ff
+"""
+
+UNIT = f"""
+[Unit]
+Description=The script of a test
+Wants=multi-user.target
+After=multi-user.target
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+
+[Service]
+Type=oneshot
+Environment=LANG=C.UTF-8
+ExecStart=/{HERE}/run
+"""
+
+
+def why_not_virtual() -> str | None:
+    """What keeps this machine from running one; None: nothing does."""
+    if platform.machine() != "x86_64":
+        return f"Debian has no user-mode-linux for {platform.machine()}"
+    probe = subprocess.run(["id", "-u"], capture_output=True, text=True, check=True)
+    if probe.stdout.strip() != "0":
+        return "only root can make the root of a virtual machine"
+    for tool in ("debootstrap", "unshare"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    trace_me = "import ctypes, os; raise SystemExit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) and 'ptrace is not allowed')"
+    mount_then = 'mount -t proc proc /proc && exec "$@"'
+    probe = subprocess.run(
+        [*APART, "sh", "-c", mount_then, "sh", sys.executable, "-c", trace_me],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"a kernel cannot run as a program here: {probe.stderr.strip()}" if probe.returncode else None
+
+
+def kernel() -> Path:
+    """The kernel, from Debian's package, fetched once and kept in the cache; nothing is installed on this machine."""
+    if KERNEL.exists():
+        return KERNEL
+    work = Path(tempfile.mkdtemp(prefix="jobschedd-kernel-"))
+    mount_over(base_root(), work)
+    try:
+        root = work / "root"
+        lend_network(root)
+        call("chroot", str(root), "apt-get", "-q", "update")
+        fetch = "cd /opt && apt-get -q -o APT::Sandbox::User=root download user-mode-linux && dpkg -x *.deb /opt/uml"
+        call("chroot", str(root), "sh", "-c", fetch)
+        with tempfile.TemporaryDirectory(prefix="making-", dir=CACHE) as making:
+            shutil.copy(root / "opt/uml/usr/bin/linux.uml", making)
+            (Path(making) / "linux.uml").rename(KERNEL)
+    finally:
+        discard(work)
+    return KERNEL
+
+
+def install_project(root: Path, wheels: Path) -> None:
+    pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
+    call(*pip, "-w", str(wheels), str(PROJECT))
+    (wheel,) = wheels.glob("*.whl")
+    shutil.copy(wheel, root / "opt" / wheel.name)
+    call("chroot", str(root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
+    for name in ("jobschedd", "jobctl"):
+        (root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
+    shutil.copy(PROJECT / "systemd/jobschedd.service", root / "usr/lib/systemd/system")
+
+
+class VirtualMachine:
+    """On an overlay over the cached root, with the project installed; it is off but while `run` runs.
+
+    What one run leaves on disk the next one finds. Its clock does not last: each boot takes the host's time.
+    """
+
+    def __init__(self) -> None:
+        chosen = kernel()
+        self._work = Path(tempfile.mkdtemp(prefix="jobschedd-virtual-"))
+        self.root = self._work / "root"
+        try:
+            mount_over(base_root(), self._work)
+            install_project(self.root, self._work / "wheels")
+            (self.root / HERE).mkdir()
+            shutil.copy(chosen, self.root / HERE / "linux.uml")
+            for name, text in (("run", RUN), ("init", PLAIN_INIT)):
+                (self.root / HERE / name).write_text(text)
+                (self.root / HERE / name).chmod(0o755)
+            (self.root / "etc/systemd/system/virtual.service").write_text(UNIT)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, script: str, patience: float = 120, *, systemd: bool = False) -> str:
+        """Boot, run a shell script as root, power off; what the script wrote, to either stream.
+
+        Without `systemd` the script is all that runs: /proc, /sys and control groups are there, /run and /tmp are
+        empty, and there is no journal. With it the script begins when multi-user.target is reached.
+        """
+        here = self.root / HERE
+        (here / "ended").unlink(missing_ok=True)
+        (here / "output").write_text("")
+        (here / "script").write_text(script)
+        init = ("init=/lib/systemd/systemd", "systemd.unit=virtual.service") if systemd else (f"init=/{HERE}/init",)
+        why = "it went down"
+        with open(self._work / "console", "wb") as console:
+            try:
+                subprocess.run(
+                    [*APART, "sh", "-c", POWER_ON, "sh", str(self.root), *SWITCHES, *init],
+                    stdin=subprocess.DEVNULL,
+                    stdout=console,
+                    stderr=console,
+                    check=False,
+                    timeout=patience,
+                )
+            except subprocess.TimeoutExpired:
+                why = f"{patience} s were over"
+        output = (here / "output").read_text(errors="replace")
+        if not (here / "ended").exists():
+            told = (self._work / "console").read_text(errors="replace")[-3000:]
+            raise AssertionError(f"{why} before the script was through\nconsole:\n{told}\nscript:\n{output[-3000:]}")
+        return output
+
+    def close(self) -> None:
+        discard(self._work)

@@ -8,6 +8,7 @@ on one of the machine's own filesystems (/run, /tmp).
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -88,8 +89,7 @@ def why_not_virtual() -> str | None:
     """What keeps this machine from running one; None: nothing does."""
     if platform.machine() != "x86_64":
         return f"Debian has no user-mode-linux for {platform.machine()}"
-    probe = subprocess.run(["id", "-u"], capture_output=True, text=True, check=True)
-    if probe.stdout.strip() != "0":
+    if os.geteuid() != 0:
         return "only root can make the root of a virtual machine"
     for tool in ("debootstrap", "unshare"):
         if shutil.which(tool) is None:
@@ -147,8 +147,8 @@ class VirtualMachine:
         chosen = kernel()
         self._work = Path(tempfile.mkdtemp(prefix="jobschedd-virtual-"))
         self.root = self._work / "root"
+        mount_over(base_root(), self._work)
         try:
-            mount_over(base_root(), self._work)
             install_project(self.root, self._work / "wheels")
             (self.root / HERE).mkdir()
             shutil.copy(chosen, self.root / HERE / "linux.uml")

@@ -123,4 +123,4 @@ def bound(
 
 def names_boot(schedule: Schedule, now: Instant) -> bool:
     """Whether it would name a boot of the machine right after `now`."""
-    return schedule.next(now, now + 1) == now + 1
+    return schedule.next(now, now + 1) == now + 1 != schedule.next(now)

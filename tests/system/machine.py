@@ -91,6 +91,24 @@ def discard(work: Path) -> None:
     work.rmdir()
 
 
+def install_project(root: Path, wheels: Path) -> None:
+    """What the package will install, into a root that has the dependencies."""
+    pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
+    call(*pip, "-w", str(wheels), str(PROJECT))
+    (wheel,) = wheels.glob("*.whl")
+    shutil.copy(wheel, root / "opt" / wheel.name)
+    call("chroot", str(root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
+    for name in ("jobschedd", "jobctl"):
+        (root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
+    for name, place in (
+        ("jobschedd.service", "system"),
+        ("user/jobschedd.service", "user"),
+        ("jobschedd.catalog", "catalog"),
+    ):
+        shutil.copy(PROJECT / "systemd" / name, root / "usr/lib/systemd" / place)
+    call("chroot", str(root), "journalctl", "--update-catalog")
+
+
 class Machine:
     """Booted on an overlay over the cached root; what happens in it is gone when it is closed."""
 
@@ -99,28 +117,11 @@ class Machine:
         self.root = work / "root"
         mount_over(base_root(), work)
         try:
-            self._install()
+            install_project(self.root, work / "wheels")
             self._boot()
         except BaseException:
             self.close()
             raise
-
-    def _install(self) -> None:
-        wheels = self._work / "wheels"
-        pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
-        call(*pip, "-w", str(wheels), str(PROJECT))
-        (wheel,) = wheels.glob("*.whl")
-        shutil.copy(wheel, self.root / "opt" / wheel.name)
-        call("chroot", str(self.root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
-        for name in ("jobschedd", "jobctl"):
-            (self.root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
-        for name, place in (
-            ("jobschedd.service", "system"),
-            ("user/jobschedd.service", "user"),
-            ("jobschedd.catalog", "catalog"),
-        ):
-            shutil.copy(PROJECT / "systemd" / name, self.root / "usr/lib/systemd" / place)
-        call("chroot", str(self.root), "journalctl", "--update-catalog")
 
     def _boot(self) -> None:
         self._console = open(self._work / "console", "wb")  # noqa: SIM115 - closed with the machine

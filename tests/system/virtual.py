@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.system.machine import CACHE, PROJECT, SUITE, base_root, call, discard, lend_network, mount_over
+from tests.system.machine import CACHE, SUITE, base_root, call, discard, install_project, lend_network, mount_over
 
 KERNEL = CACHE / f"linux.uml-{SUITE}"
 HERE = "opt/virtual"
@@ -124,17 +124,6 @@ def kernel() -> Path:
     finally:
         discard(work)
     return KERNEL
-
-
-def install_project(root: Path, wheels: Path) -> None:
-    pip = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
-    call(*pip, "-w", str(wheels), str(PROJECT))
-    (wheel,) = wheels.glob("*.whl")
-    shutil.copy(wheel, root / "opt" / wheel.name)
-    call("chroot", str(root), "/opt/jobschedd/bin/pip", "install", "-q", "--no-deps", f"/opt/{wheel.name}")
-    for name in ("jobschedd", "jobctl"):
-        (root / "usr/bin" / name).symlink_to(f"/opt/jobschedd/bin/{name}")
-    shutil.copy(PROJECT / "systemd/jobschedd.service", root / "usr/lib/systemd/system")
 
 
 class VirtualMachine:

@@ -70,18 +70,20 @@ class Scheduler:
             self.turn(self._inbox.wait(None if self._stop_reply else self._timetable.first()))
 
     def turn(self, received: message.Message | None) -> None:
-        """One wake-up: what is due, what is owed from before, then what was said.
+        """One wake-up: what is due, what was said, then what is owed from before.
 
-        In this order, because a message may replace a job whose instant has come: the version that was in force at
-        the instant still owes it.
+        What is due goes first, because a message may replace a job whose instant has come: the version that was in
+        force at the instant still owes it. What is owed goes last, because a message may be the end of a run that it
+        waited for.
         """
         now = self._clock.now()
         why_late = self._notice_gap(now)
         if not self._stop_reply:
             self.start_due(now, why_late)
-            self._catch_up(now)
         if received is not None:
             self.handle(received, now)
+        if not self._stop_reply:
+            self._catch_up(now)
 
     # -- time ----------------------------------------------------------------------------------------------------
 

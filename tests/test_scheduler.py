@@ -13,7 +13,7 @@ from jobschedd.model import event, message
 from jobschedd.model.error import Problem
 from jobschedd.model.event import show_instant
 from jobschedd.model.policy import start_delay
-from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
 from jobschedd.model.schedule import Recurring
 from tests.conftest import World, at, change
 
@@ -432,7 +432,6 @@ def test_what_is_caught_up_starts_a_few_at_once_the_oldest_first_behind_what_is_
     assert len(world.runs) == 5
     world.end(world.runner.started[1][0])
     world.end(world.runner.started[2][0])
-    world.scheduler.turn(None)
     assert world.runs[5:] == [("old-5", "2026-11-23 08:45:00"), ("old-4", "2026-11-23 08:46:00")]
 
 
@@ -442,7 +441,6 @@ def test_how_many_catch_up_at_once_may_change_while_they_wait(world: World) -> N
     world.sleep(2 * HOUR)
     assert len(world.runs) == 1
     world.say(message.Configure(catch_up_parallel=3))
-    world.scheduler.turn(None)
     assert len(world.runs) == 3
 
 
@@ -452,7 +450,6 @@ def test_without_coalescing_each_runs_after_the_other_the_oldest_first(world: Wo
     for done in range(3):
         assert len(world.runs) == done + 1
         world.end(world.runner.started[done][0])
-        world.scheduler.turn(None)
     assert [instant[11:16] for _, instant in world.runs] == ["09:00", "10:00", "11:00"]
     assert {run.cause for run, _ in world.runner.started} == {"catch_up"}
     assert world.next_due("a") == at("2026-11-23 12:00")
@@ -463,7 +460,6 @@ def test_what_is_due_goes_before_older_instants_of_the_same_job(world: World) ->
     world.sleep(2 * HOUR + 59 * MINUTE + 45 * SECOND)  # 11:00:15
     for done in range(3):
         world.end(world.runner.started[done][0])
-        world.scheduler.turn(None)
     assert [instant[11:16] for _, instant in world.runs] == ["11:00", "09:00", "10:00"]
 
 
@@ -486,7 +482,6 @@ def test_an_instant_that_grows_too_old_while_it_waits_is_missed(world: World) ->
     world.sleep(70 * MINUTE)
     world.pass_time(20 * MINUTE)
     world.end(world.runner.started[0][0])
-    world.scheduler.turn(None)
     assert [job for job, _ in world.runs] == ["a"]
     (passed,) = world.said(event.InstantPassed)
     assert (passed.run.job_id, passed.outcome) == ("b", Outcome.MISSED)
@@ -499,7 +494,6 @@ def test_a_job_that_still_runs_catches_up_when_it_has_ended(world: World) -> Non
     world.sleep(HOUR)
     assert len(world.runs) == 1
     world.end(world.runner.started[0][0])
-    world.scheduler.turn(None)
     assert world.runs[1:] == [("a", "2026-11-23 08:30:00")]
 
 
@@ -511,12 +505,96 @@ def test_a_job_that_goes_while_it_waits_for_its_turn_says_so(world: World) -> No
     world.load(change("c.json", "c", "0 10 * * *", catch_up="1d"))
     world.load(change("d.json", "d", "0 9 * * *", catch_up="1d", description="another word"))
     world.end(world.runner.started[0][0])
-    world.scheduler.turn(None)
     assert [job for job, _ in world.runs] == ["a", "d"]
     assert [(said.run.job_id, said.outcome) for said in world.said(event.InstantPassed)] == [
         ("b", Outcome.SKIPPED),
         ("c", Outcome.SKIPPED),
     ]
+
+
+def test_a_waiting_instant_does_not_give_way_to_one_that_is_skipped(world: World) -> None:
+    world.load(change("a.json", "a", "1,30,50 8 * * *", catch_up="1d"))
+    world.pass_time(30 * SECOND)
+    world.sleep(39 * MINUTE)
+    world.pass_time(10 * MINUTE)  # 08:50:00, and the run of 08:01 is still going
+    assert [said.outcome for said in world.said(event.InstantPassed)] == [Outcome.SKIPPED]
+    world.end(world.runner.started[0][0])
+    assert [instant[11:16] for _, instant in world.runs] == ["08:01", "08:30"]
+
+
+def occupied(world: World) -> Run:
+    """Let another job take the only turn to catch up; its run."""
+    world.say(message.Configure(catch_up_parallel=1))
+    world.load(change("long.json", "long", "31 8 * * *", catch_up="1d"))
+    world.sleep(35 * MINUTE)  # 08:35:30
+    return world.runner.started[0][0]
+
+
+def test_without_coalescing_what_waits_is_not_lost_to_what_is_due(world: World) -> None:
+    long = occupied(world)
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False))
+    world.sleep(95 * MINUTE)  # 10:10:30
+    world.pass_time(49 * MINUTE + 30 * SECOND)
+    assert world.runs[1:] == [("a", "2026-11-23 11:00:00")]
+    world.end(world.runner.started[1][0])
+    world.end(long)
+    world.end(world.runner.started[2][0])
+    assert [instant[11:16] for _, instant in world.runs[2:]] == ["09:00", "10:00"]
+
+
+def test_what_was_started_in_between_is_not_caught_up(world: World) -> None:
+    long = occupied(world)
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False))
+    world.sleep(35 * MINUTE)  # 09:10:30
+    world.pass_time(49 * MINUTE + 30 * SECOND)  # 10:00
+    world.end(world.runner.started[1][0])
+    world.sleep(130 * MINUTE)  # 12:10
+    world.end(long)
+    for number in (2, 3, 4):
+        world.end(world.runner.started[number][0])
+    assert [instant[11:16] for _, instant in world.runs[1:]] == ["10:00", "09:00", "11:00", "12:00"]
+
+
+def test_a_step_back_leaves_of_a_backlog_what_still_lies_behind(world: World) -> None:
+    long = occupied(world)
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False))
+    world.sleep(155 * MINUTE)  # 11:10:30
+    world.step_clock(-HOUR)
+    assert world.next_due("a") == at("2026-11-23 11:00")
+    world.end(long)
+    world.end(world.runner.started[1][0])
+    world.end(world.runner.started[2][0])
+    assert [instant[11:16] for _, instant in world.runs[1:]] == ["09:00", "10:00"]
+    world.pass_time(50 * MINUTE)
+    assert world.runs[3:] == [("a", "2026-11-23 11:00:00")]
+
+
+def test_what_gave_way_does_not_come_again_after_a_step_back(world: World) -> None:
+    world.load(change("a.json", "a", "*/10 * * * *", catch_up="1d"))
+    world.step_clock(65 * MINUTE)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+    world.step_clock(-65 * MINUTE)
+    assert world.next_due("a") == at("2026-11-23 09:10")
+
+
+def test_grace_is_counted_from_the_start_that_jitter_gives() -> None:
+    world, delay = jittered("m2")
+    world.load(change("a.json", "a", "0 9 * * *", jitter="5m", catch_up="10m"))
+    world.sleep(60 * MINUTE + 10 * MINUTE - 30 * SECOND + delay)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+
+
+def test_a_restart_while_jitter_runs_does_not_lose_the_start() -> None:
+    delay = start_delay("m2", "a", 5 * MINUTE)
+    world = World(at("2026-11-23 09:02:00"), machine="m2", loading=True)
+    world.load(change("a.json", "a", "0 9 * * *", jitter="5m"))
+    world.pass_time(delay - 2 * MINUTE - 1)
+    assert world.runs == []
+    world.pass_time(1)
+    assert world.runs == [("a", "2026-11-23 09:00:00")]
+    late = World(at("2026-11-23 09:00:00") + delay + 1, machine="m2", loading=True)
+    late.load(change("a.json", "a", "0 9 * * *", jitter="5m"))
+    assert late.next_due("a") == at("2026-11-24 09:00")
 
 
 def test_what_is_still_owed_at_a_stop_is_said(world: World) -> None:

@@ -15,7 +15,7 @@ class Arrears:
         self._waiting: dict[str, tuple[Instant, Instant]] = {}
         """By job id: the instant whose turn is next, and the last one. A heap entry that says otherwise is stale."""
         self._behind: set[str] = set()
-        """Jobs whose turn came while they ran: they are not in the heap."""
+        """Jobs whose turn came while they ran: the heap passes them over."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -29,8 +29,7 @@ class Arrears:
         if waiting := self._waiting.get(job_id):
             first, last = min(first, waiting[0]), max(last, waiting[1])
         self._waiting[job_id] = (first, last)
-        if job_id not in self._behind:
-            heappush(self._heap, (first, job_id))
+        heappush(self._heap, (first, job_id))
 
     def drain(self) -> list[tuple[str, Instant, Instant]]:
         """Take all that waits, the oldest first: job, first and last instant."""

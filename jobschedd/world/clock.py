@@ -12,6 +12,9 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TIME_ERROR = 5
 """What adjtimex(2) returns while nothing has synchronised the clock."""
 
+_LAST_NANOSECOND = 2**63 - 1
+"""In the year 2262."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,8 +57,8 @@ class WallTimer:
 
     def set(self, moment: int) -> None:
         """Wake at `moment`, microseconds since the epoch; one that has passed is now."""
-        # Not 0: that would disarm it.
-        _timerfd_settime(self._fd, max(1, moment * 1_000))
+        # Not 0: that would disarm it. No later than the kernel's clocks go.
+        _timerfd_settime(self._fd, min(max(1, moment * 1_000), _LAST_NANOSECOND))
 
     def clear(self) -> None:
         """Take what it had to say, so that it is quiet until the next time."""

@@ -73,5 +73,6 @@ def test_a_delayed_start_comes_off_when_it_starts_and_keeps_its_instant() -> Non
     assert (agenda.first(), agenda.due("a")) == (12, 10)
     assert agenda.take(14) == [(12, "b", 0)]
     assert agenda.take(15) == [(10, "a", 5)]
-    agenda.put("a", 20)
-    assert (agenda.first(), agenda.due("a")) == (20, 20)
+    agenda.put("a", 20, delay=5)
+    agenda.put("a", 30)
+    assert (agenda.first(), agenda.due("a")) == (30, 30)

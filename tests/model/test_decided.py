@@ -70,6 +70,15 @@ def test_a_stretch_joins_what_it_touches() -> None:
     add(decided, 1, 5, 9)
     decided.add("a", MINUTELY, EIGHT + 2 * MINUTE, EIGHT + 8 * MINUTE, None)
     assert following(decided, 0) == 10
+    assert len(decided._spans["a"]) == 1
+
+
+def test_any_number_in_a_row_is_one_span_and_the_hole_before_it_stays() -> None:
+    decided = Decided()
+    add(decided, *range(1, 51), *range(1_000, 1_050))
+    assert following(decided, 50) == 51
+    assert following(decided, 998) == 999
+    assert following(decided, 999) == 1_050
 
 
 def test_jobs_that_are_gone_are_forgotten_after_a_while() -> None:

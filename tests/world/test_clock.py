@@ -52,6 +52,11 @@ def test_a_timer_that_is_set_anew_forgets_the_old_moment(timer: WallTimer) -> No
     timer.clear()  # nothing to take
 
 
+def test_a_moment_that_never_comes_keeps_it_quiet(timer: WallTimer) -> None:
+    timer.set(2**62)
+    assert not readable(timer, 0)
+
+
 def test_the_timer_is_not_inherited(timer: WallTimer) -> None:
     assert not os.get_inheritable(timer.fileno())
 
@@ -80,6 +85,7 @@ timer.set(now + 20_000)
 assert select.select([timer.fileno()], [], [], 20)[0]
 assert clock.SystemClock().now() >= now + 20_000
 timer.clear()
+timer.set(2**62)
 assert not select.select([timer.fileno()], [], [], 0)[0]
 """
     done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False, cwd=Path("/"))

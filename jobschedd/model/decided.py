@@ -62,7 +62,7 @@ class Decided:
             place -= 1
             first, last = spans[place][0], max(last, spans[place][1])
             del spans[place]
-        while place < len(spans) and spans[place][0] <= last:
+        while place < len(spans) and (spans[place][0] <= last or schedule.next(last, boot) == spans[place][0]):
             last = max(last, spans.pop(place)[1])
         spans.insert(place, (first, last))
         if len(spans) > _MOST:

@@ -6,11 +6,14 @@ jobs whose minute or hour begins with `*` follow the clock; more than three hour
 
 from __future__ import annotations
 
+from struct import pack
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobschedd.model.schedule import parse_schedule
+from jobschedd.model.run import SECOND
+from jobschedd.model.schedule import parse_schedule, read_zone
+from jobschedd.model.schedule.zone import _year
 from tests.conftest import at, instants, local
 
 CASES = {
@@ -48,12 +51,21 @@ CASES = {
         ["2026-10-25 02:00:00+02:00", "2026-10-25 02:30:00+02:00",
          "2026-10-25 02:00:00+01:00", "2026-10-25 02:30:00+01:00"],
     ),
+    "a star follows the clock backward on a day whose next one is a week off": (
+        "*/30 2 * * sun", "Europe/Berlin", "2026-10-25 02:15",
+        ["2026-10-25 02:30:00+02:00", "2026-10-25 02:00:00+01:00", "2026-10-25 02:30:00+01:00",
+         "2026-11-01 02:00:00+01:00"],
+    ),
     "a minute that begins with a star is not made up for": (
         "*/30 2 * * *", "Europe/Berlin", "2026-03-28 12:00", ["2026-03-30 02:00:00+02:00"],
     ),
     "six fields go by the same rule": (
         "30 2 * * * 15", "Europe/Berlin", "2026-03-28 12:00",
         ["2026-03-29 03:00:00+02:00", "2026-03-30 02:30:15+02:00"],
+    ),
+    "a fixed time is skipped west of Greenwich": (
+        "30 2 * * *", "America/New_York", "2026-03-07 12:00",
+        ["2026-03-08 03:00:00-04:00", "2026-03-09 02:30:00-04:00"],
     ),
     "the southern summer ends in April": (
         "30 2 * * *", "Australia/Sydney", "2026-04-04 12:00",
@@ -152,6 +164,24 @@ def test_a_fixed_time_has_had_its_turn_when_its_hour_comes_again() -> None:
     made = parse_schedule("45 2 * * *", ZoneInfo("Europe/Berlin"))
     in_the_second_pass = at("2026-10-25 01:10")  # UTC: 02:10 for the second time
     assert local(made.next(in_the_second_pass), "Europe/Berlin") == "2026-10-26 02:45:00+01:00"
+
+
+def test_a_jump_in_the_first_hour_of_a_utc_year_is_found() -> None:
+    """No zone has one; the table of offsets ends with each year."""
+    new_year = at("2026-01-01 00:30") // SECOND
+    types = pack(">lbb", 0, 0, 0) + pack(">lbb", 3600, 1, 0)
+    data = pack(">4sc15x6l", b"TZif", b"\0", 0, 0, 0, 1, 2, 4) + pack(">lB", new_year, 1) + types + b"ABC\0"
+    zone = read_zone("Made/Up", data)
+    found = parse_schedule("45 0 * * *", zone).next(at("2025-12-31 12:00"))
+    assert local(found) == "2026-01-01 00:30:00+00:00"
+
+
+def test_years_are_not_looked_through_that_nobody_asks_about() -> None:
+    zone = ZoneInfo.no_cache("Europe/Berlin")
+    before = _year.cache_info().misses
+    found = parse_schedule("* * 29 2 *", zone).next(at("2096-03-01 00:00"))
+    assert local(found, "Europe/Berlin")[:10] == "2104-02-29"
+    assert _year.cache_info().misses - before <= 4
 
 
 def test_a_timestamp_that_is_skipped_is_the_moment_of_the_jump() -> None:

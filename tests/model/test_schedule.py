@@ -12,6 +12,7 @@ import pytest
 from jobschedd.model.error import BadFile
 from jobschedd.model.run import HOUR, MINUTE, SECOND
 from jobschedd.model.schedule import parse_schedule
+from jobschedd.model.schedule.expression import parse_cron
 from tests.conftest import at, definition, instants, local
 
 
@@ -73,6 +74,7 @@ def test_day_of_month_and_day_of_week_are_both_when_one_begins_with_a_star() -> 
         ("0 0 * * sat-sun", "0 0 * * 0,6"),
         ("0 0 * * 5-7", "0 0 * * 5,6,0"),
         ("0 0 * * 7-2", "0 0 * * 0,1,2"),
+        ("0 0 * * 1/3", "0 0 * * 1,4,0"),  # to Sunday
     ],
 )
 def test_what_croniter_reads_in_its_own_way_is_spelled_out_before(text: str, plain: str) -> None:
@@ -156,6 +158,11 @@ def test_h_stays_within_its_range_and_keeps_its_step() -> None:
         assert int(second[14:16]) - int(first[14:16]) == 15
         assert int(hashed("H(30-40)/20 * * * *", f"job-{n}")[0][14:16]) in range(30, 41)
     assert hashed("0 9 * * H(mon-fri)", "backup")[0][:10] == "2026-01-05"
+
+
+def test_what_does_not_depend_on_the_job_is_read_once() -> None:
+    assert parse_cron("17 4 * * thu", job_id="a") is parse_cron("17 4 * * thu", job_id="b")
+    assert parse_cron("H 4 * * thu", job_id="a") is not parse_cron("H 4 * * thu", job_id="b")
 
 
 def test_without_a_job_h_has_no_value() -> None:

@@ -333,6 +333,7 @@ def test_a_bug_met_by_one_job_sets_that_job_aside_and_the_others_go_on(world: Wo
     assert world.status().agenda == 2
     world.step_clock(-MINUTE)  # which plans all jobs again
     assert world.next_due("b") is None
+    assert len(world.said(event.JobQuarantined)) == 1
     world.load(change("b.json", "b", description="mended"))
     assert world.next_due("b") is not None
 
@@ -453,6 +454,12 @@ def test_without_coalescing_each_runs_after_the_other_the_oldest_first(world: Wo
     assert [instant[11:16] for _, instant in world.runs] == ["09:00", "10:00", "11:00"]
     assert {run.cause for run, _ in world.runner.started} == {"catch_up"}
     assert world.next_due("a") == at("2026-11-23 12:00")
+
+
+def test_a_job_that_may_overlap_catches_up_beside_itself(world: World) -> None:
+    world.load(change("a.json", "a", "0 * * * *", catch_up="1d", coalesce=False, overlap="allow"))
+    world.sleep(3 * HOUR + 10 * MINUTE)
+    assert [instant[11:16] for _, instant in world.runs] == ["09:00", "10:00", "11:00"]
 
 
 def test_what_is_due_goes_before_older_instants_of_the_same_job(world: World) -> None:

@@ -71,7 +71,7 @@ def _lint_cron(schedule: Recurring, now: Instant) -> Iterator[str]:
             f'"{text}" fires on days that match the day of the month or the day of the week, not only on those that'
             " match both; both must match where one of the fields begins with *"
         )
-    if cron.both_days and cron.weekdays == _EVERY_WEEKDAY and _skips_months(cron):
+    if cron.both_days and _skips_months(cron):
         yield f'"{text}" skips the months that have no such day; L is the last day of each month'
     yield from _lint_jumps(schedule, now)
 

@@ -30,9 +30,12 @@ def read_host(state: int, now: Instant) -> Host:
     return Host(since=now, boot=now if first else None, machine=_machine())
 
 
+_MACHINE_ID = Path("/etc/machine-id")
+
+
 def _machine() -> str:
     with suppress(OSError):
-        text = Path("/etc/machine-id").read_text("ascii", "replace").strip()
+        text = _MACHINE_ID.read_text("ascii", "replace").strip()
         if text and text != "uninitialized":  # machine-id(5)
             return text
     return os.uname().nodename

@@ -85,6 +85,7 @@ def test_what_is_legal_but_surely_not_meant_is_a_warning(capsys: Captured, sched
     [
         "*/5 * * * *", "*/15 */6 * * *", "0 0 L * *", "0 0 1,15 * *", "0 0 28-31 * *", "0 0 * * 1-5", "0 0 31 12 *",
         "0 0 31 * fri", "0 9-17/3 * * *", "0 12 * * *", "*/30 2 * * *", "0 0 */2 * 1", "7,14,21 * * * *", "@every 90s",
+        "30/7 * * * *",
     ],
 )  # fmt: skip
 def test_what_is_plainly_meant_is_not(capsys: Captured, schedule: str) -> None:

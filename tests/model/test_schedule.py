@@ -264,6 +264,8 @@ def test_days_and_spans_that_are_excepted_have_no_instants() -> None:
         "0 12 * * *", **{"except": ["2026-11-24", "2026-11-26/2026-11-28", "2026-11-28"], "until": "2026-11-30"}
     )
     assert found == ["2026-11-23", "2026-11-25", "2026-11-29", "2026-11-30"]
+    within = bounded("0 12 * * *", **{"except": ["2026-11-24/2026-11-29", "2026-11-25"], "until": "2026-11-30"})
+    assert within == ["2026-11-23", "2026-11-30"]
 
 
 def test_an_excepted_day_is_a_day_of_the_job_s_zone() -> None:

@@ -39,6 +39,17 @@ def test_a_machine_keeps_its_identity(state: int) -> None:
     assert read_host(state, 5).machine == read_host(state, 6).machine != ""
 
 
+def test_a_machine_without_an_id_goes_by_its_name(state: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "machine-id"
+    monkeypatch.setattr(host, "_MACHINE_ID", file)
+    for content in (None, "", "uninitialized\n"):
+        if content is not None:
+            file.write_text(content)
+        assert read_host(state, 5).machine == os.uname().nodename
+    file.write_text("0123456789abcdef0123456789abcdef\n")
+    assert read_host(state, 5).machine == "0123456789abcdef0123456789abcdef"
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"x" * 100_000])
 def test_a_note_that_is_garbage_is_another_boot(tmp_path: Path, state: int, content: bytes) -> None:
     (tmp_path / "boot").write_bytes(content)

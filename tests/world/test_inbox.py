@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterator
 from queue import SimpleQueue
 from threading import Thread
@@ -86,6 +87,7 @@ def test_a_clock_that_is_set_ends_the_wait_at_once_even_when_nothing_is_due() ->
         timer.go_off()
         assert answers.get(timeout=20) is None
         waiting.join()
+        assert not select.select([timer.fileno()], [], [], 0)[0]  # else it would not wait any more
     assert timer.moments == [NEVER, 5, 5]  # each time armed again: it went off
 
 

@@ -59,8 +59,8 @@ class Length:
 
     @property
     def at_least(self) -> int:
-        """No shorter than this, seconds; an hour a day is left for daylight saving."""
-        return (self.months * 28 + self.days) * (_DAY - 3600) + self.usec // SECOND
+        """On the whole no shorter than this, seconds."""
+        return (self.months * 28 + self.days) * _DAY + self.usec // SECOND
 
 
 @dataclass(frozen=True, slots=True)

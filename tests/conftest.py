@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
@@ -40,6 +43,19 @@ def instants(schedule: Any, after: str, count: int, zone: str = "UTC") -> list[s
         moment = following
         found.append(local(moment, zone))
     return found
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Less CPU than that is spent inside. The collector, which walks what all tests have left, waits."""
+    gc.collect()
+    gc.disable()
+    began = time.thread_time()
+    try:
+        yield
+        assert time.thread_time() - began < seconds
+    finally:
+        gc.enable()
 
 
 def job_values(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from jobschedd import __version__
 from jobschedd.model import event, message
 from jobschedd.model.config import Places, Settings
 from jobschedd.model.error import BadSetting
-from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.job import Definition, parse
 from jobschedd.model.run import SECOND
+from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, WallTimer
@@ -32,7 +33,7 @@ from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
 from jobschedd.world.host import read_host
 from jobschedd.world.inbox import SchedulerInbox
-from jobschedd.world.log import Journal, JsonLines, Log, RemarkHandler, TextLines
+from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.settings import load_settings
 from jobschedd.world.signals import SignalInbox
@@ -50,12 +51,6 @@ ANSWER_WITHIN = 10.0
 
 OUR_THREADS = ("scheduler", "loader", "runner-link", "log")
 """watchdog's are the loader's to replace."""
-
-STRAY = (
-    signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
-    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
-)  # fmt: skip
-"""Signals that mean nothing to us and would end us by default. Jobs get them back in their default state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +102,14 @@ class Daemon:
         self._settings = asked.settings()
         self._inbox: SignalInbox[message.Status | Failed | Loaded] = SignalInbox()
         self._clock = SystemClock()
-        self._log = self._make_log()
+        chosen = log_format(self._settings.log_format, asked.env.get("JOURNAL_STREAM", ""))
+        self._log = make_log(chosen, self._clock, self._settings.log_level)
         to_scheduler = SchedulerInbox(WallTimer())
         self._runner = RunnerProcess(
             to_scheduler,
             self._clock,
             on_output=self._log.output,
-            journal=JOURNAL_STREAMS if self._format() == "journal" else None,
+            journal=JOURNAL_STREAMS if chosen == "journal" else None,
         )
         self._to_scheduler = to_scheduler
         self._loader = Loader(
@@ -144,7 +140,7 @@ class Daemon:
             read_host(state, self._clock.now()),
             catch_up_parallel=self._settings.catch_up_parallel,
         )
-        self._inbox.catch((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1), STRAY)
+        self._inbox.catch(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         threading.excepthook = self._thread_failed
         logging.basicConfig(level=logging.INFO, handlers=[RemarkHandler(self._log)], force=True)
         self._log.open()
@@ -166,19 +162,6 @@ class Daemon:
         return code
 
     # -- opening -------------------------------------------------------------------------------------------------
-
-    def _format(self) -> str:
-        """The log's format: what the settings say, or the journal where systemd has put it behind stderr."""
-        if self._settings.log_format != "auto":
-            return self._settings.log_format
-        behind = os.fstat(sys.stderr.fileno())
-        named = self._asked.env.get("JOURNAL_STREAM", "")
-        return "journal" if named == f"{behind.st_dev}:{behind.st_ino}" else "text"
-
-    def _make_log(self) -> Log:
-        lines = JsonLines(sys.stderr) if self._format() == "json" else TextLines(sys.stderr)
-        sink = Journal(instead=lines) if self._format() == "journal" else lines
-        return Log(sink, self._clock, self._settings.log_level)
 
     def _thread_failed(self, args: threading.ExceptHookArgs) -> None:
         """A bug of ours in any thread: say it with its trace. Without one of our own threads we are of no use."""

@@ -7,13 +7,13 @@ again from the wall clock. NTP and suspend need no path of their own.
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event, message
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
 from jobschedd.model.policy import Stretch
 from jobschedd.model.run import SECOND, Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.running import Active, Running
 from jobschedd.model.timetable import Timetable, Verdict
 
 if TYPE_CHECKING:
@@ -34,15 +34,6 @@ BULK = 100
 HELD_UP = "nobody could start it in time"
 
 
-@dataclass(slots=True)
-class _Active:
-    """A run that was handed to the runner and has not ended."""
-
-    run: Run
-    started_at: Instant | None = None
-    stopped: bool = False
-
-
 class Scheduler:
     def __init__(
         self, inbox: Waiting, clock: Clock, runner: Runner, listen: Listener, host: Host, *, catch_up_parallel: int
@@ -54,11 +45,7 @@ class Scheduler:
         self._catch_up_parallel = catch_up_parallel
         self._catalog = Catalog()
         self._timetable = Timetable(host)
-        self._active: dict[str, _Active] = {}
-        self._running: dict[str, int] = {}
-        """How many runs of a job are active, where there are any."""
-        self._catching_up: set[str] = set()
-        """Run ids: those of `_active` that were owed from before."""
+        self._running = Running()
         self._quarantined: set[str] = set()
         self._offset = clock.now() - clock.elapsed()
         self._asleep = clock.asleep()
@@ -120,7 +107,7 @@ class Scheduler:
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job leaves the agenda"
             try:
-                blocked = definition.job.overlap == "skip" and job_id in self._running
+                blocked = definition.job.overlap == "skip" and self._running.has_job(job_id)
                 verdict = self._timetable.decide(definition, instant, delay, now, blocked=blocked)
                 self._tell(definition, verdict, now, why_late)
                 if verdict.start is not None:
@@ -139,11 +126,11 @@ class Scheduler:
 
     def _catch_up(self, now: Instant) -> None:
         """Start what is owed from before, the oldest first and a few at once: who comes back is not buried."""
-        while len(self._catching_up) < self._catch_up_parallel and (turn := self._timetable.next_in_arrears()):
+        while self._running.catching_up < self._catch_up_parallel and (turn := self._timetable.next_in_arrears()):
             job_id, first, last = turn
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job owes nothing"
-            if definition.job.overlap != "allow" and job_id in self._running:
+            if definition.job.overlap != "allow" and self._running.has_job(job_id):
                 self._timetable.stand_behind(job_id, first, last)
                 continue
             try:
@@ -151,7 +138,6 @@ class Scheduler:
                 self._tell(definition, verdict, now, "too old when its turn to be caught up came")
                 if verdict.start is not None:
                     run = self._make_run(definition, verdict.start, Cause.CATCH_UP, now)
-                    self._catching_up.add(run.run_id)
                     self._start([(run, definition.launch())])
             except Exception:  # noqa: BLE001 - as in start_due
                 self._quarantine(definition, traceback.format_exc())
@@ -173,8 +159,7 @@ class Scheduler:
             return
         # The claims of these instants belong here, durable before the start, once there is a record.
         for run, _ in starts:
-            self._active[run.run_id] = _Active(run)
-            self._running[run.job_id] = self._running.get(run.job_id, 0) + 1
+            self._running.add(run)
         self._runner.start(starts)
         for run, _ in starts:
             self._listen(event.RunDue(run))
@@ -226,20 +211,18 @@ class Scheduler:
     def _hear_end(self, received: message.Stop | message.EndRuns, now: Instant) -> None:
         match received:
             case message.EndRuns(signal):
-                for active in self._active.values():
-                    active.stopped = True
-                self._runner.end(list(self._active), signal)
+                self._runner.end(self._running.stop_all(), signal)
             case message.Stop(reply):
                 self._stop_reply = reply
                 self._abandon(now)
                 reply.put(self._status())
-                if not self._active:
+                if not self._running:
                     reply.put(self._status())
 
     def _hear_runner(self, received: message.FromRunner, now: Instant) -> None:
         match received:
             case message.RunStarted(run_id, pid, started_at):
-                if active := self._active.get(run_id):
+                if active := self._running.get(run_id):
                     active.started_at = started_at
                     self._listen(event.RunBegan(active.run, pid, started_at))
             case message.RunRefused(run_id, reason):
@@ -291,18 +274,12 @@ class Scheduler:
             outcome = outcome_of(active.run, ending, stopped=active.stopped)
             self._listen(event.RunFinished(active.run, outcome, ending, active.started_at, ended_at))
 
-    def _leave(self, run_id: str) -> _Active | None:
+    def _leave(self, run_id: str) -> Active | None:
         """Take a run out of the running set; None: it is not in it any more."""
-        active = self._active.pop(run_id, None)
-        if active is None:
-            return None
-        job_id = active.run.job_id
-        self._running[job_id] -= 1
-        if not self._running[job_id]:
-            del self._running[job_id]
-            self._timetable.run_ended(job_id)
-        self._catching_up.discard(run_id)
-        if self._stop_reply and not self._active:
+        active = self._running.leave(run_id)
+        if active and not self._running.has_job(active.run.job_id):
+            self._timetable.run_ended(active.run.job_id)
+        if active and self._stop_reply and not self._running:
             self._stop_reply.put(self._status())
         return active
 
@@ -310,7 +287,7 @@ class Scheduler:
         return message.Status(
             jobs=len(self._catalog),
             problems=self._catalog.problems,
-            running=len(self._active),
+            running=len(self._running),
             agenda=len(self._timetable),
             next_due=self._timetable.first(),
             in_arrears=self._timetable.in_arrears,

@@ -17,10 +17,11 @@ import pytest
 from jobschedd.model import message
 from jobschedd.model.event import Event
 from jobschedd.model.host import Host
-from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.job import Definition, parse
 from jobschedd.model.launch import Launch
 from jobschedd.model.run import SECOND, Ending, Instant, Run
 from jobschedd.model.schedule import parse_schedule
+from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
 
 

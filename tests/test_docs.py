@@ -18,7 +18,8 @@ from jobschedd.ctl.schema import schema
 from jobschedd.model.config import KEYS, NOT_YET, SETTINGS
 from jobschedd.model.error import BadFile
 from jobschedd.model.event import KINDS
-from jobschedd.model.job import Defaults, parse
+from jobschedd.model.job import parse
+from jobschedd.model.timing import Defaults
 
 ROOT = Path(__file__).parents[1]
 DOCS = "\n".join(path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])

@@ -639,7 +639,7 @@ def test_whatever_the_clock_does_no_instant_starts_twice(seed: int) -> None:
             case 1:
                 world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
             case 2 | 3:
-                going = [run for run, _ in world.runner.started if run.run_id in world.scheduler._active]
+                going = [run for run, _ in world.runner.started if world.scheduler._running.get(run.run_id)]
                 if going:
                     world.end(draw.choice(going))
             case _:

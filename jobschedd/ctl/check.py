@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from jobschedd.model.catalog import Catalog, Troubled
 from jobschedd.model.config import Settings, places
 from jobschedd.model.error import BadFile, BadSetting, Problem
-from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.job import Definition, parse
 from jobschedd.model.layers import is_job_file
 from jobschedd.model.lint import lint
 from jobschedd.model.message import FileChange
 from jobschedd.model.task import ExecuteCommand
+from jobschedd.model.timing import Defaults
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.settings import load_settings
 from jobschedd.world.zones import ZoneDatabase

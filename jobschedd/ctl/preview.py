@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from jobschedd.model.event import show_instant
-from jobschedd.model.job import open_zone
 from jobschedd.model.lint import lint_schedule
 from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import begin_of, names_boot, parse_schedule, parse_timestamp, read_day
+from jobschedd.model.timing import open_zone
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.zones import ZoneDatabase
 

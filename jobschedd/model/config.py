@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter,
 from pydantic.dataclasses import dataclass
 
 from jobschedd.model.error import BadFile, BadSetting
-from jobschedd.model.job import Defaults, parse
+from jobschedd.model.job import parse
 from jobschedd.model.rule import Duration, Path, SomeTime, Whole
 from jobschedd.model.run import MINUTE, SECOND
 from jobschedd.model.task import CLOSED
+from jobschedd.model.timing import Defaults
 from jobschedd.model.wording import nearest, reword
 
 if TYPE_CHECKING:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field, fields
-from datetime import date
+from dataclasses import fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainValidator,
     StrictBool,
     StrictStr,
     TypeAdapter,
@@ -25,98 +22,16 @@ from pydantic.dataclasses import dataclass
 from jobschedd.model.document import Place, read_document
 from jobschedd.model.error import BadFile, Problem
 from jobschedd.model.part import AFTER_SCHEMA, After, Limits, Retry, Watch, after_in_short
-from jobschedd.model.rule import Duration, JobId, SomeTime, Whole, checked, in_words
+from jobschedd.model.rule import Duration, JobId, SomeTime, Whole, checked
 from jobschedd.model.run import SECOND
-from jobschedd.model.schedule import (
-    MOST_EXCEPT,
-    UTC_ZONE,
-    Schedule,
-    begin_of,
-    bound,
-    end_of,
-    parse_days,
-    parse_schedule,
-    parse_timestamp,
-    read_day,
-)
+from jobschedd.model.schedule import Schedule, bound
 from jobschedd.model.span import show_value
 from jobschedd.model.task import CLOSED, TASK_TYPES, ExecuteCommand, Task
+from jobschedd.model.timing import DaysOff, Defaults, Moment, TimeZone, When
 from jobschedd.model.wording import in_file_order, not_yet, required, reword
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pydantic import ValidationInfo
-
     from jobschedd.model.launch import Launch
-
-
-@plain_dataclass(frozen=True, slots=True)
-class Defaults:
-    """What holds where a job file is silent."""
-
-    zone: ZoneInfo = UTC_ZONE
-    keys: dict[str, Any] = field(default_factory=dict)
-    """`[defaults]` of the settings."""
-    zones: Callable[[str], ZoneInfo] = ZoneInfo
-    """A zone by its IANA name. Raises ValueError, OSError or KeyError."""
-
-
-def open_zone(name: str, zones: Callable[[str], ZoneInfo]) -> ZoneInfo:
-    """A zone by its IANA name. Raises ValueError with the right form."""
-    form = 'write an IANA name: "Europe/Berlin"'
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", name) or name in ("posixrules", "localtime"):
-        raise ValueError(f"cannot use {show_value(name)} as a time zone; {form}")
-    try:
-        return zones(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError(f"cannot find the time zone {show_value(name)} on this machine; {form}") from None
-
-
-def _timezone(value: Any, info: ValidationInfo) -> str:
-    try:
-        if not isinstance(value, str):
-            raise ValueError(f'cannot use {show_value(value)} as a time zone; write "Europe/Berlin"')
-        open_zone(value, _defaults(info).zones)
-    except ValueError as error:
-        raise in_words(error) from None
-    return value
-
-
-def _defaults(info: ValidationInfo) -> Defaults:
-    return info.context if isinstance(info.context, Defaults) else Defaults()
-
-
-def _zone_of(info: ValidationInfo) -> ZoneInfo:
-    # A bad `timezone` is a problem of its own; the schedule is still looked at, for its own problems.
-    name = info.data.get("timezone")
-    defaults = _defaults(info)
-    return defaults.zones(name) if name else defaults.zone
-
-
-def _schedule(value: Any, info: ValidationInfo) -> Schedule:
-    try:
-        return parse_schedule(value, _zone_of(info), info.data.get("job_id", "?"))
-    except ValueError as error:
-        raise in_words(error) from None
-
-
-def _moment(value: Any, info: ValidationInfo) -> int:
-    zone = _zone_of(info)
-    day = read_day(value) if isinstance(value, str) else None
-    if day is not None:
-        return begin_of(day, zone) if info.field_name == "from_" else end_of(day, zone) - 1
-    try:
-        if not isinstance(value, str):
-            raise ValueError(f'cannot read {show_value(value)} as a timestamp; write "2026-09-20T02:00:00Z"')
-        return parse_timestamp(value, zone)
-    except ValueError as error:
-        raise in_words(error) from None
-
-
-@checked
-def _days_off(value: Any) -> tuple[tuple[date, date], ...]:
-    return parse_days(value)
 
 
 @checked
@@ -132,17 +47,6 @@ def _labels(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-_ONE_SCHEDULE = [
-    {"type": "string"},
-    {
-        "type": "object",
-        "properties": {"cron": {"type": "string"}, "seconds": {"enum": ["first", "last"]}},
-        "required": ["cron"],
-        "additionalProperties": False,
-    },
-]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Job:
     """A job file that has been read and believed."""
@@ -150,18 +54,12 @@ class Job:
     job_id: JobId = Field(description="Unique over all files.", examples=["daily-report"])
     description: Annotated[StrictStr, Field(max_length=4096)] = Field(default="", description="For people.")
     enabled: StrictBool = Field(default=True, description="false: loaded and listed, never due.")
-    timezone: Annotated[str | None, PlainValidator(_timezone), WithJsonSchema({"type": "string"})] = Field(
+    timezone: TimeZone = Field(
         default=None,
         description="IANA name. Cron fields and timestamps without offset are read in it. Default: the system's.",
         examples=["Europe/Berlin"],
     )
-    schedule: Annotated[
-        Schedule | None,
-        PlainValidator(_schedule),
-        WithJsonSchema(
-            {"anyOf": [*_ONE_SCHEDULE, {"type": "array", "items": {"anyOf": _ONE_SCHEDULE}, "minItems": 1}]},
-        ),
-    ] = Field(
+    schedule: When = Field(
         default=None,
         description="When, in any form that docs/schedules.md tells; a list means any of them.",
         examples=[
@@ -177,17 +75,9 @@ class Job:
     )
     task: Task = Field(description="What to run.")
     jitter: Duration = Field(default=0, description="Spread starts by a delay in [0, jitter), fixed per host and job.")
-    from_: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
-        default=None, alias="from", description="No instants before this timestamp or day."
-    )
-    until: Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})] = Field(
-        default=None, description="No instants after this timestamp or day."
-    )
-    except_: Annotated[
-        tuple[tuple[date, date], ...],
-        _days_off,
-        WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MOST_EXCEPT}),
-    ] = Field(
+    from_: Moment = Field(default=None, alias="from", description="No instants before this timestamp or day.")
+    until: Moment = Field(default=None, description="No instants after this timestamp or day.")
+    except_: DaysOff = Field(
         default=(),
         alias="except",
         description="Days, or spans of days with both ends, that have no instants.",

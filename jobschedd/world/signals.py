@@ -13,12 +13,15 @@ import signal
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+STRAY = (
+    signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)  # fmt: skip
+"""Signals that mean nothing to us and would end us by default. Jobs get them back in their default state."""
 
 
 class SignalInbox(Generic[T]):
@@ -28,12 +31,12 @@ class SignalInbox(Generic[T]):
         self._queue: SimpleQueue[T | int] = SimpleQueue()
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def catch(self, wanted: Iterable[int], stray: Iterable[int]) -> None:
-        """Let the wanted signals come in here, and ignore stray ones. Main thread only."""
+    def catch(self, *wanted: int) -> None:
+        """Let these signals come in here, and ignore stray ones. Main thread only."""
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in wanted:
             signal.signal(number, lambda number, _frame: self._queue.put(number))
-        for number in stray:
+        for number in STRAY:
             signal.signal(number, signal.SIG_IGN)
 
     def put(self, item: T) -> None:

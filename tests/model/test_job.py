@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobschedd.model.error import BadFile
-from jobschedd.model.job import KEYS, NOT_YET, Defaults, parse
+from jobschedd.model.job import KEYS, NOT_YET, parse
+from jobschedd.model.timing import Defaults
 from tests.conftest import definition, job_file, job_values
 
 

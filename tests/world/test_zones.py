@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobschedd.model.job import open_zone
 from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import UTC_ZONE, read_zone
+from jobschedd.model.timing import open_zone
 from jobschedd.world import zones
 from jobschedd.world.zones import ZoneDatabase
 from tests.conftest import at

@@ -1,7 +1,8 @@
 """What is said: to the journal where there is one, else to stderr."""
 
+from jobschedd.world.log.choice import log_format, make_log
 from jobschedd.world.log.journal import Journal
 from jobschedd.world.log.lines import JsonLines, TextLines
 from jobschedd.world.log.writer import LEVELS, Log, RemarkHandler
 
-__all__ = ["LEVELS", "Journal", "JsonLines", "Log", "RemarkHandler", "TextLines"]
+__all__ = ["LEVELS", "Journal", "JsonLines", "Log", "RemarkHandler", "TextLines", "log_format", "make_log"]

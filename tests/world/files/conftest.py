@@ -12,9 +12,10 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from jobschedd.model.event import DirectoryChanged, Event
-from jobschedd.model.job import Defaults, Definition, parse
+from jobschedd.model.job import Definition, parse
 from jobschedd.model.message import FileChange, JobsChanged, Message
 from jobschedd.model.run import MINUTE
+from jobschedd.model.timing import Defaults
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.files.loader import Loader
 from tests.conftest import job_file

@@ -14,6 +14,7 @@ from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from jobschedd.model.rule import checked, in_words
 from jobschedd.model.schedule import (
     MOST_EXCEPT,
+    MOST_PARTS,
     UTC_ZONE,
     Schedule,
     begin_of,
@@ -103,7 +104,14 @@ TimeZone = Annotated[str | None, PlainValidator(_timezone), WithJsonSchema({"typ
 When = Annotated[
     Schedule | None,
     PlainValidator(_schedule),
-    WithJsonSchema({"anyOf": [*_ONE_SCHEDULE, {"type": "array", "items": {"anyOf": _ONE_SCHEDULE}, "minItems": 1}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                *_ONE_SCHEDULE,
+                {"type": "array", "items": {"anyOf": _ONE_SCHEDULE}, "minItems": 1, "maxItems": MOST_PARTS},
+            ]
+        },
+    ),
 ]
 Moment = Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})]
 DaysOff = Annotated[

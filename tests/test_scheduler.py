@@ -650,6 +650,60 @@ def test_whatever_the_clock_does_no_instant_starts_twice(seed: int) -> None:
         assert run.scheduled_at <= moment, "early"
 
 
+@pytest.mark.parametrize("seed", range(25))
+def test_every_instant_runs_or_is_told_exactly_once(seed: int) -> None:
+    """Through suspends, steps forward, late wake-ups and long runs; what still waits for its turn is not told yet."""
+    draw = random.Random(seed)
+    begin = at("2026-11-23 08:00:30")
+    world = World(begin, machine="m")
+    jobs = [
+        change(f"{n}.json", f"j{n}", draw.choice(["* * * * *", "*/7 * * * *", "@every 45s", ["*/20 * * * *", "5 9 * * *"]]),
+            catch_up=draw.choice(["1m", "10m", "1d"]), coalesce=draw.random() < 0.5,
+            overlap=draw.choice(["skip", "allow"]), jitter=draw.choice([0, "2m"]))
+        for n in range(6)
+    ]  # fmt: skip
+    world.load(*jobs)
+    for _ in range(250):
+        match draw.randrange(8):
+            case 0:
+                world.step_clock(draw.choice([5 * SECOND, 3 * MINUTE, HOUR]))
+            case 1:
+                world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
+            case 2 | 3:
+                going = [run for run, _ in world.runner.started if world.scheduler._running.get(run.run_id)]
+                if going:
+                    world.end(draw.choice(going))
+            case _:
+                world.pass_time(draw.choice([SECOND, 20 * SECOND, MINUTE]))
+    assert world.said(event.JobQuarantined) == []
+    for job in jobs:
+        assert job.definition is not None
+        fates: dict[int, int] = {}
+        named, moment = set(), begin
+        until = world.clock.wall - start_delay("m", job.definition.job.job_id, job.definition.job.jitter)
+        schedule = job.definition.schedule
+        assert schedule is not None
+        while (following := schedule.next(moment)) is not None and following <= until:
+            named.add(following)
+            moment = following
+        rows = list(world.scheduler._timetable._arrears.of(job.definition.job.job_id))
+        rows += [
+            (said.first, said.run.scheduled_at)
+            for said in world.said(event.InstantPassed)
+            if said.run.job_id == job.definition.job.job_id
+        ]
+        rows += [
+            (run.scheduled_at, run.scheduled_at)
+            for run, _ in world.runner.started
+            if run.job_id == job.definition.job.job_id
+        ]
+        for first, last in rows:
+            for instant in named:
+                if first <= instant <= last:
+                    fates[instant] = fates.get(instant, 0) + 1
+        assert fates == dict.fromkeys(named, 1)
+
+
 # -- the machine ---------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -12,44 +13,49 @@ if TYPE_CHECKING:
 class Arrears:
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, str]] = []
-        self._waiting: dict[str, tuple[Instant, Instant]] = {}
-        """By job id: the instant whose turn is next, and the last one. A heap entry that says otherwise is stale."""
+        """(the instant whose turn is next, job); an entry that says otherwise than `_waiting` is passed over."""
+        self._waiting: dict[str, list[tuple[Instant, Instant]]] = {}
+        """By job id: first and last of each row of instants it has to catch up. What lies between rows is not owed."""
         self._behind: set[str] = set()
         """Jobs whose turn came while they ran: the heap passes them over."""
 
     def __len__(self) -> int:
+        """How many jobs wait."""
         return len(self._waiting)
 
-    def of(self, job_id: str) -> tuple[Instant, Instant] | None:
-        """What a job still has to catch up, from and to."""
-        return self._waiting.get(job_id)
+    def of(self, job_id: str) -> list[tuple[Instant, Instant]]:
+        """What a job still has to catch up."""
+        return list(self._waiting.get(job_id, ()))
 
     def put(self, job_id: str, first: Instant, last: Instant) -> None:
-        """A job is to catch up its instants from `first` to `last`, together with what it had to already."""
-        if waiting := self._waiting.get(job_id):
-            first, last = min(first, waiting[0]), max(last, waiting[1])
-        self._waiting[job_id] = (first, last)
-        heappush(self._heap, (first, job_id))
-
-    def drain(self) -> list[tuple[str, Instant, Instant]]:
-        """Take all that waits, the oldest first: job, first and last instant."""
-        waiting = sorted((first, job_id, last) for job_id, (first, last) in self._waiting.items())
-        for _, job_id, _ in waiting:
-            self.drop(job_id)
-        return [(job_id, first, last) for first, job_id, last in waiting]
+        """A job is to catch up its instants from `first` to `last`; no other row of it reaches into that."""
+        rows = self._waiting.setdefault(job_id, [])
+        insort(rows, (first, last))
+        heappush(self._heap, (rows[0][0], job_id))
 
     def drop(self, job_id: str) -> None:
         self._waiting.pop(job_id, None)
         self._behind.discard(job_id)
 
+    def drain(self) -> list[tuple[str, Instant, Instant]]:
+        """Take all that waits, the oldest first: job, first and last instant."""
+        rows = sorted((first, job_id, last) for job_id, rows in self._waiting.items() for first, last in rows)
+        self._waiting.clear()
+        self._behind.clear()
+        return [(job_id, first, last) for first, job_id, last in rows]
+
     def take(self) -> tuple[str, Instant, Instant] | None:
-        """The job whose turn it is, its instant, and the last one it has to catch up; it is off the list then."""
+        """The job whose turn it is, and the row that its instant stands in; the row is off the list then."""
         while self._heap:
             instant, job_id = heappop(self._heap)
-            waiting = self._waiting.get(job_id)
-            if waiting and waiting[0] == instant and job_id not in self._behind:
-                del self._waiting[job_id]
-                return job_id, instant, waiting[1]
+            rows = self._waiting.get(job_id)
+            if rows and rows[0][0] == instant and job_id not in self._behind:
+                first, last = rows.pop(0)
+                if rows:
+                    heappush(self._heap, (rows[0][0], job_id))
+                else:
+                    del self._waiting[job_id]
+                return job_id, first, last
         return None
 
     def stand_behind(self, job_id: str, first: Instant, last: Instant) -> None:
@@ -61,4 +67,4 @@ class Arrears:
         """Back into the row."""
         if job_id in self._behind:
             self._behind.discard(job_id)
-            heappush(self._heap, (self._waiting[job_id][0], job_id))
+            heappush(self._heap, (self._waiting[job_id][0][0], job_id))

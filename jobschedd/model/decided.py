@@ -53,6 +53,10 @@ class Decided:
         ahead = tuple(span for span in self._spans.get(job_id, ()) if span[1] > after)
         return Undecided(schedule, ahead) if ahead else schedule
 
+    def spans(self, job_id: str) -> tuple[tuple[Instant, Instant], ...]:
+        """First and last of each, in order, and apart from each other."""
+        return self._spans.get(job_id, ())
+
     def add(self, job_id: str, schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> None:
         """All instants from `first` to `last` are decided."""
         spans = list(self._spans.get(job_id, ()))

@@ -89,11 +89,9 @@ class Timetable:
         return withdrawn
 
     def _withdraw_arrears(self, old: Definition) -> tuple[Stretch, ...]:
-        waiting = self._arrears.of(old.job.job_id)
+        rows = self._arrears.of(old.job.job_id)
         self._arrears.drop(old.job.job_id)
-        if waiting is None:
-            return ()
-        return (stretch(_schedule(old), *waiting, self._host.boot),)
+        return tuple(stretch(_schedule(old), first, last, self._host.boot) for first, last in rows)
 
     def set_aside(self, job_id: str) -> None:
         """Have no instants of this job any more until it is loaded again."""
@@ -139,15 +137,25 @@ class Timetable:
             late = moment - due.runs.last > LATE
             if job.coalesce and (late or not blocked):
                 coalesced += self._withdraw_arrears(definition)
-            if late:
-                self._arrears.put(job.job_id, due.runs.first, due.runs.last)
-            else:
+            if not late:
                 start = due.runs.last
                 self._decided.add(job.job_id, schedule, start, start, boot)
-                if due.runs.first < start:
-                    self._arrears.put(job.job_id, due.runs.first, before(schedule, due.runs.first, start, boot).last)
+            self._fall_behind(definition, due.runs.first, due.runs.last)
         self._plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
+
+    def _fall_behind(self, definition: Definition, first: Instant, last: Instant) -> None:
+        """What of the instants from `first` to `last` is not decided is to be caught up, row by row."""
+        schedule, boot = _schedule(definition), self._host.boot
+        for begin, end in self._decided.spans(definition.job.job_id):
+            if first < begin <= last:
+                self._arrears.put(definition.job.job_id, first, before(schedule, first, begin, boot).last)
+            if first <= end and begin <= last:
+                following = schedule.next(end, boot)
+                if following is None or following > last:
+                    return
+                first = following
+        self._arrears.put(definition.job.job_id, first, last)
 
     def next_in_arrears(self) -> tuple[str, Instant, Instant] | None:
         """The job whose turn to catch up it is, with the first and last instant; wants `settle` or `stand_behind`."""
@@ -166,10 +174,8 @@ class Timetable:
         self._arrears.run_ended(job_id)
 
     def settle(self, definition: Definition, first: Instant, last: Instant, now: Instant) -> Verdict:
-        """What becomes of the oldest of the instants that a job has to catch up; the others go back into the row."""
-        job, boot = definition.job, self._host.boot
-        # Between two spans of arrears may lie what was started in time.
-        schedule = self._decided.undecided(job.job_id, _schedule(definition), first)
+        """What becomes of the oldest instant of a row that a job has to catch up; the rest of the row goes back."""
+        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
         moment = now - self._delay(job)
         due = owed(schedule, first, moment, last=last, catch_up=job.catch_up, coalesce=False, boot=boot)
         if due.runs is None:
@@ -185,10 +191,14 @@ class Timetable:
         """The clock went back. What lies ahead again and was not decided comes again, what was decided does not."""
         job_id = definition.job.job_id
         moment = now - self._delay(definition.job)
-        if (waiting := self._arrears.of(job_id)) and waiting[1] > moment:
+        rows = self._arrears.of(job_id)
+        if rows and rows[-1][1] > moment:
             self._arrears.drop(job_id)
-            if waiting[0] <= moment:
-                self._arrears.put(job_id, waiting[0], before(_schedule(definition), waiting[0], moment + 1, None).last)
+            for first, last in rows:
+                if last <= moment:
+                    self._arrears.put(job_id, first, last)
+                elif first <= moment:
+                    self._arrears.put(job_id, first, before(_schedule(definition), first, moment + 1, None).last)
         self._plan(definition, moment)
 
 

@@ -26,13 +26,15 @@ def test_a_job_that_runs_lets_others_pass_and_comes_when_its_run_has_ended() -> 
     assert arrears.take() == ("a", 1, 3)
 
 
-def test_more_of_the_same_job_is_added_to_what_waits() -> None:
+def test_rows_of_the_same_job_come_one_after_the_other_and_are_not_joined() -> None:
     arrears = Arrears()
     arrears.put("a", 5, 6)
     arrears.put("a", 9, 9)
-    assert arrears.of("a") == (5, 9)
+    assert arrears.of("a") == [(5, 6), (9, 9)]
+    arrears.put("b", 7, 7)
     arrears.put("a", 2, 3)
-    assert [arrears.take(), arrears.take()] == [("a", 2, 9), None]
+    assert [arrears.take() for _ in range(5)] == [("a", 2, 3), ("a", 5, 6), ("b", 7, 7), ("a", 9, 9), None]
+    assert len(arrears) == 0
 
 
 def test_what_is_dropped_is_gone_and_may_come_again() -> None:
@@ -40,7 +42,7 @@ def test_what_is_dropped_is_gone_and_may_come_again() -> None:
     arrears.put("a", 1, 1)
     arrears.drop("a")
     arrears.drop("a")
-    assert (arrears.take(), arrears.of("a"), len(arrears)) == (None, None, 0)
+    assert (arrears.take(), arrears.of("a"), len(arrears)) == (None, [], 0)
     arrears.stand_behind("b", 1, 1)
     arrears.drop("b")
     arrears.run_ended("b")

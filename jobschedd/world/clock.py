@@ -55,10 +55,13 @@ class WallTimer:
     def fileno(self) -> int:
         return self._fd
 
-    def set(self, moment: int) -> None:
-        """Wake at `moment`, microseconds since the epoch; one that has passed is now."""
+    def set(self, moment: int) -> bool:
+        """Wake at `moment`, microseconds since the epoch; one that has passed is now.
+
+        True: the clock was set since the last time, which is told here and then not by the descriptor.
+        """
         # Not 0: that would disarm it. No later than the kernel's clocks go.
-        _timerfd_settime(self._fd, min(max(1, moment * 1_000), _LAST_NANOSECOND))
+        return _timerfd_settime(self._fd, min(max(1, moment * 1_000), _LAST_NANOSECOND))
 
     def clear(self) -> None:
         """Take what it had to say, so that it is quiet until the next time."""
@@ -78,13 +81,15 @@ if sys.version_info >= (3, 13):
     def _timerfd_create() -> int:
         return os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
 
-    def _timerfd_settime(fd: int, nanoseconds: int) -> None:
+    def _timerfd_settime(fd: int, nanoseconds: int) -> bool:
         try:
             os.timerfd_settime_ns(fd, flags=os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET, initial=nanoseconds)
         except OSError as error:
             # The clock was set since the last time; armed it is all the same.
             if error.errno != errno.ECANCELED:
                 raise
+            return True
+        return False
 
 else:
     _TFD_TIMER_ABSTIME, _TFD_TIMER_CANCEL_ON_SET = 1, 2  # linux/timerfd.h
@@ -101,9 +106,11 @@ else:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         return fd
 
-    def _timerfd_settime(fd: int, nanoseconds: int) -> None:
+    def _timerfd_settime(fd: int, nanoseconds: int) -> bool:
         value = _Itimerspec(_Timespec(0, 0), _Timespec(*divmod(nanoseconds, 1_000_000_000)))
         flags = _TFD_TIMER_ABSTIME | _TFD_TIMER_CANCEL_ON_SET
         # As above.
-        if _libc.timerfd_settime(fd, flags, ctypes.byref(value), None) and ctypes.get_errno() != errno.ECANCELED:
+        failed = bool(_libc.timerfd_settime(fd, flags, ctypes.byref(value), None))
+        if failed and ctypes.get_errno() != errno.ECANCELED:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
+        return failed

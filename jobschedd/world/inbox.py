@@ -25,7 +25,7 @@ NEVER = 253_402_300_799_000_000
 class Timer(Protocol):
     def fileno(self) -> int: ...
 
-    def set(self, moment: int) -> None: ...
+    def set(self, moment: int) -> bool: ...
 
     def clear(self) -> None: ...
 
@@ -51,8 +51,9 @@ class SchedulerInbox:
             return self._queue.get_nowait()
         moment = NEVER if until is None else until
         if moment != self._set_to:
-            self._timer.set(moment)
             self._set_to = moment
+            if self._timer.set(moment):
+                return None  # the clock was set while nobody waited
         for fd, _ in self._poll.poll(LONGEST_WAIT * 1_000):
             if fd == self._bell:
                 # What was put after this rings again; what was put before is in the queue.

@@ -346,6 +346,14 @@ def test_a_job_excepted_on_all_its_days_is_walked_in_bounded_time() -> None:
     assert (local(found)[:10], spent < 0.010) == ("2027-12-02", True)
 
 
+@pytest.mark.fault("A19")
+@pytest.mark.parametrize(("text", "zone"), [("* 2 * 3 l0", "Europe/Berlin"), ("*/20 1 * 3 l0", "Europe/Dublin")])
+def test_a_time_that_daylight_saving_skips_every_year_is_given_up_soon(text: str, zone: str) -> None:
+    made = parse_schedule(text, ZoneInfo(zone))
+    found, spent = timed(lambda: made.next(at("2026-11-23 08:00")))
+    assert (found, spent < 0.010) == (None, True)
+
+
 def test_the_seconds_of_a_fold_are_not_walked_one_by_one() -> None:
     made = parse_schedule("0-59 0-23 * * * 0-59", ZoneInfo("Europe/Berlin"))
     second_pass = at("2026-10-25 01:00:00")

@@ -62,12 +62,14 @@ class Told:
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
         self.moments: list[int] = []
+        self.was_set = False
 
     def fileno(self) -> int:
         return self._read
 
-    def set(self, moment: int) -> None:
+    def set(self, moment: int) -> bool:
         self.moments.append(moment)
+        return self.was_set
 
     def clear(self) -> None:
         os.read(self._read, 1)
@@ -101,3 +103,9 @@ def test_the_timer_is_set_only_when_the_moment_is_another() -> None:
         inbox.wait(until)
         assert inbox.wait(until) is None  # the bell, without a message
     assert timer.moments == [7, 8]
+
+
+def test_a_clock_that_was_set_while_nobody_waited_ends_the_wait_before_it_begins() -> None:
+    timer = Told()
+    timer.was_set = True
+    assert SchedulerInbox(timer).wait(None) is None

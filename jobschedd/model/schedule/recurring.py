@@ -19,6 +19,9 @@ CORRECTION = 3 * 3600
 
 _DAY = 86_400
 
+_MOST_CHANGES = 32
+"""A time that daylight saving skips each year it comes, `* 2 * 3 l0` in Berlin, is given up after some ten years."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
@@ -57,7 +60,7 @@ class Recurring:
 
     def next_on_the_clock(self, after: int) -> int | None:
         """The next second of an expression that follows the clock."""
-        while True:
+        for _ in range(_MOST_CHANGES):
             offset, changes = offset_at(self.zone, after + 1)
             local = self.cron.next_local(after + offset)
             if local is None:
@@ -67,6 +70,7 @@ class Recurring:
             # Nothing up to the change. If that is more than a day off, going back at it shows no local time from
             # before `after` again, and nothing is left to be found up to two days before `local`: years, perhaps.
             after = max(changes - 1, local - 2 * _DAY if changes - after > _DAY else 0)
+        return None
 
 
 # A hundred thousand jobs say a few hundred different things; at a load each is walked once.

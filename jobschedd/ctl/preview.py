@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from jobschedd.model.event import show_instant
 from jobschedd.model.lint import lint_schedule
 from jobschedd.model.run import SECOND
-from jobschedd.model.schedule import begin_of, names_boot, parse_schedule, parse_timestamp, read_day
+from jobschedd.model.schedule import UTC_ZONE, begin_of, end_of, names_boot, parse_schedule, parse_timestamp, read_day
+from jobschedd.model.schedule.timestamp import LAST_YEAR
 from jobschedd.model.timing import open_zone
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.zones import ZoneDatabase
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from jobschedd.model.run import Instant
+
+LAST = end_of(date(LAST_YEAR, 12, 31), UTC_ZONE)
+"""What comes later cannot be written in a job file either."""
 
 HELP = "the instants of a schedule, no daemon needed; warnings go to standard error"
 EXAMPLE = 'jobctl preview "30 2 * * *" --timezone Europe/Berlin --from 2026-10-24 -n 3'
@@ -57,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     found = 0
     instant = schedule.next(after)
-    while instant is not None and found < options.count:
+    while instant is not None and instant < LAST and found < options.count:
         found += 1
         print(_json(instant, zone) if options.json else _local(instant, zone))
         instant = schedule.next(instant)

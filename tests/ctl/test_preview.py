@@ -100,6 +100,8 @@ def test_a_schedule_that_ends_says_so(capsys: Captured) -> None:
     assert preview("R2/2026-11-01T00:00:00Z/P1D", "--timezone", "UTC", "--from", "2026-01-01") == 0
     captured = capsys.readouterr()
     assert (len(captured.out.splitlines()), captured.err) == (2, "note: no more instants\n")
+    assert preview("@every 100y", "--timezone", "UTC", "--from", "2026-01-01", "-n", "200") == 0
+    assert capsys.readouterr().err == "note: no more instants\n"
     assert preview("@reboot") == 0
     assert "when the machine boots" in capsys.readouterr().err
 

@@ -574,12 +574,20 @@ def test_a_step_back_leaves_of_a_backlog_what_still_lies_behind(world: World) ->
     assert world.runs[3:] == [("a", "2026-11-23 11:00:00")]
 
 
-def test_what_gave_way_does_not_come_again_after_a_step_back(world: World) -> None:
+def test_what_gave_way_while_the_clock_was_wrong_has_its_turn_when_it_is_put_right(world: World) -> None:
     world.load(change("a.json", "a", "*/10 * * * *", catch_up="1d"))
     world.step_clock(65 * MINUTE)
     assert world.runs == [("a", "2026-11-23 09:00:00")]
+    world.end(world.runner.started[0][0])
     world.step_clock(-65 * MINUTE)
-    assert world.next_due("a") == at("2026-11-23 09:10")
+    assert world.next_due("a") == at("2026-11-23 08:10")
+    for _ in range(70):
+        world.pass_time(MINUTE)
+        for run, _ in world.runner.started:
+            world.end(run)
+    assert [instant[11:16] for _, instant in world.runs] == [
+        "09:00", "08:10", "08:20", "08:30", "08:40", "08:50", "09:10",
+    ]  # fmt: skip
 
 
 def test_grace_is_counted_from_the_start_that_jitter_gives() -> None:

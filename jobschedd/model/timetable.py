@@ -131,8 +131,6 @@ class Timetable:
         due = owed(schedule, first, moment, catch_up=job.catch_up, coalesce=job.coalesce, boot=boot)
         coalesced: tuple[Stretch, ...] = (due.coalesced,) if due.coalesced else ()
         start = None
-        if due.coalesced:
-            self._decided.add(job.job_id, schedule, due.coalesced.first, due.coalesced.last, boot)
         if due.runs:
             late = moment - due.runs.last > LATE
             if job.coalesce and (late or not blocked):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from jobschedd import __version__
 from jobschedd.model import event, message
 from jobschedd.model.config import Places, Settings
-from jobschedd.model.error import BadSetting
+from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.job import Definition, parse
 from jobschedd.model.run import SECOND
 from jobschedd.model.timing import Defaults
@@ -92,6 +92,15 @@ def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
     zones = ZoneDatabase()
     defaults = Defaults(zones.local(), settings.defaults, zones)
     return lambda name, path, data: parse(name, path, data, defaults)
+
+
+def stacks() -> str:
+    """What every thread is doing."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return "\n".join(
+        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to see other threads
+    )
 
 
 class Daemon:
@@ -228,7 +237,11 @@ class Daemon:
     def _ask(self) -> message.Status:
         reply: SimpleQueue[message.Status] = SimpleQueue()
         self._to_scheduler.put(message.AskStatus(reply))
-        return reply.get(timeout=ANSWER_WITHIN)
+        try:
+            return reply.get(timeout=ANSWER_WITHIN)
+        except Empty:
+            self._log(event.ThreadFailed("scheduler", f"no answer in {ANSWER_WITHIN:g} s\n{stacks()}"))
+            raise CannotRun(f"cannot go on: the scheduler has not answered for {ANSWER_WITHIN:g} s") from None
 
     @staticmethod
     def _in_words(status: message.Status) -> str:
@@ -258,12 +271,7 @@ class Daemon:
 
     def _dump(self) -> None:
         status = self._ask()
-        names = {thread.ident: thread.name for thread in threading.enumerate()}
-        stacks = (
-            f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
-            for ident, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to see other threads
-        )
-        self._log(event.StateDumped("\n".join((str(status), *stacks))))
+        self._log(event.StateDumped(f"{status}\n{stacks()}"))
 
     # -- closing -------------------------------------------------------------------------------------------------
 

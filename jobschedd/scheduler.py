@@ -32,6 +32,7 @@ BULK = 100
 """More changes than this at once are said one by one only at debug level."""
 
 HELD_UP = "nobody could start it in time"
+OVERLAP = "overlap: the last run is still going"
 
 
 class Scheduler:
@@ -86,6 +87,7 @@ class Scheduler:
         if abs(step) >= STEP:
             self._listen(event.ClockStepped(step))
             why = "clock_step"
+            self._timetable.step_boot(step, self._catalog)
         if step <= -STEP:
             for definition in self._catalog:
                 self._step_back(definition, now)
@@ -109,11 +111,11 @@ class Scheduler:
             try:
                 blocked = definition.job.overlap == "skip" and self._running.has_job(job_id)
                 verdict = self._timetable.decide(definition, instant, delay, now, blocked=blocked)
-                self._tell(definition, verdict, now, why_late)
+                self._tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
                     run = self._make_run(definition, verdict.start, Cause.SCHEDULE, now)
                     if blocked:
-                        self._pass(run, Outcome.SKIPPED, "overlap: the last run is still going")
+                        self._pass(run, Outcome.SKIPPED, OVERLAP)
                     else:
                         starts.append((run, definition.launch()))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
@@ -169,10 +171,15 @@ class Scheduler:
         self._timetable.set_aside(definition.job.job_id)
         self._listen(event.JobQuarantined(definition.job.job_id, trace))
 
-    def _tell(self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str) -> None:
-        """Say what does not run."""
+    def _tell(
+        self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: bool = False
+    ) -> None:
+        """Say what does not run. `blocked`: nor does the start of the verdict."""
         for stretch in verdict.coalesced:
-            self._pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
+            if blocked and verdict.start is not None:
+                self._pass_stretch(definition, stretch, Outcome.SKIPPED, OVERLAP, now)
+            else:
+                self._pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
         if verdict.missed:
             self._pass_stretch(definition, verdict.missed, Outcome.MISSED, why_missed, now)
 
@@ -263,11 +270,9 @@ class Scheduler:
 
     def _abandon(self, now: Instant) -> None:
         """Say what was still owed when we were asked to stop."""
-        for job_id, first, last in self._timetable.abandon():
-            definition = self._catalog.get(job_id)
-            assert definition is not None, "a removed job owes nothing"
-            stretch = Stretch(first, last, 1 if first == last else None)
-            self._pass_stretch(definition, stretch, Outcome.MISSED, "the daemon stopped before its turn", now)
+        for definition in self._catalog:
+            for stretch in self._timetable.withdraw(definition, now):
+                self._pass_stretch(definition, stretch, Outcome.MISSED, "the daemon stopped before its turn", now)
 
     def _finish(self, run_id: str, ended_at: Instant, ending: Ending) -> None:
         if active := self._leave(run_id):

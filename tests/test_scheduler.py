@@ -387,11 +387,33 @@ def test_a_job_that_is_replaced_while_its_jitter_runs_still_owes_the_instant() -
     world, delay = jittered("m2")
     world.load(change("a.json", "a", "0 * * * *", jitter="5m", command="old"))
     world.pass_time(60 * MINUTE)  # 09:00:30
-    world.load(change("a.json", "a", "30 * * * *", command="new"))
-    world.pass_time(delay)
+    world.load(change("a.json", "a", "0 * * * *", jitter="1s", command="new"))
+    world.step_clock(-20 * SECOND)
+    world.pass_time(delay - 10 * SECOND - 1)
+    assert world.runs == []
+    world.pass_time(1)
     assert world.runs == [("a", "2026-11-23 09:00:00")]
     assert world.runner.started[0][1].argv[-1] == "new"
-    assert world.next_due("a") == at("2026-11-23 09:30")
+    assert world.next_due("a") == at("2026-11-23 10:00")
+
+
+def test_a_new_schedule_does_not_wait_behind_the_jitter_of_the_old_one_and_is_charged_with_nothing_before_it() -> None:
+    world, delay = jittered("m2")
+    world.load(change("a.json", "a", "* * * * *", jitter="5m"))
+    world.pass_time(delay + 10 * SECOND)
+    came = world.clock.wall
+    started = list(world.runs)
+    world.load(change("a.json", "a", "*/3 * * * *", jitter="5m"))
+    (passed,) = world.said(event.InstantPassed)
+    assert (passed.outcome, passed.reason) == (Outcome.SKIPPED, "withdrawn: the job changed")
+    assert passed.run.scheduled_at == came // MINUTE * MINUTE
+    due = world.next_due("a")
+    assert due is not None
+    assert came < due <= came + 3 * MINUTE
+    world.step_clock(-5 * SECOND)  # what fell before the file came stays away
+    for _ in range(20):
+        world.pass_time(SECOND * 3)
+    assert world.runs == started
 
 
 @pytest.mark.parametrize("gone", [None, {"enabled": False}])
@@ -621,6 +643,38 @@ def test_what_is_still_owed_at_a_stop_is_said(world: World) -> None:
     ]
 
 
+def test_what_jitter_holds_back_at_a_stop_is_said() -> None:
+    world, _ = jittered("m2")
+    world.load(change("a.json", "a", "0 * * * *", jitter="5m"))
+    world.pass_time(60 * MINUTE)
+    world.say(message.Stop(SimpleQueue()))
+    (said,) = world.said(event.InstantPassed)
+    assert (said.outcome, said.run.scheduled_at) == (Outcome.MISSED, at("2026-11-23 09:00"))
+
+
+def test_instants_that_wait_for_their_turn_outlive_a_step_back_however_many_wake_ups_were_late(world: World) -> None:
+    world.say(message.Configure(catch_up_parallel=0))
+    world.load(change("a.json", "a", coalesce=False, catch_up="1d", overlap="allow"))
+    for _ in range(12):
+        world.sleep(5 * MINUTE)
+    assert len(world.runs) == 12
+    world.step_clock(-HOUR)
+    for _ in range(60):
+        world.pass_time(MINUTE)
+    assert len(set(world.runs)) == len(world.runs) == 60
+
+
+def test_when_the_newest_instant_is_skipped_nothing_gave_way_to_it(world: World) -> None:
+    world.load(change("a.json", "a", "@every 10s", catch_up="1h"))
+    world.pass_time(10 * SECOND)
+    world.pass_time(40 * SECOND)
+    assert len(world.runs) == 1
+    assert [(said.outcome, said.count) for said in world.said(event.InstantPassed)] == [
+        (Outcome.SKIPPED, 3),
+        (Outcome.SKIPPED, 1),
+    ]
+
+
 def test_a_backlog_of_a_wrong_clock_is_dropped_when_the_clock_is_put_right(world: World) -> None:
     world.say(message.Configure(catch_up_parallel=1))
     world.load(*(change(f"{name}.json", name, "0 9 * * *", catch_up="1d") for name in "ab"))
@@ -728,6 +782,35 @@ def test_reboot_jobs_run_once_at_the_first_start_after_a_boot() -> None:
     booted.pass_time(HOUR)
     assert booted.runs[2:] == [("b", "2026-11-23 09:00:00")]
     assert "due when the machine boots" in booted.said(event.JobLoaded)[-1].line()
+
+
+@pytest.mark.parametrize("step", [-HOUR, 2 * HOUR, 400 * DAY])
+def test_reboot_does_not_hang_on_the_wall_clock(step: int) -> None:
+    delay = start_delay("m2", "slow", 5 * MINUTE)
+    world = World(at("2026-11-23 08:00:30"), boot=True, machine="m2", loading=True)
+    world.load(change("slow.json", "slow", ["@reboot", "0 0 1 1 *"], jitter="5m", catch_up="1s"))
+    world.step_clock(step)
+    world.load(change("a.json", "a", "@reboot", catch_up="1s"))
+    world.pass_time(10 * SECOND)
+    assert [job for job, _ in world.runs] == ["a"]
+    world.say(message.FirstLoadDone())
+    world.step_clock(-3 * HOUR)
+    world.load(change("new.json", "new", "@reboot"))
+    world.pass_time(delay - 10 * SECOND - 1)
+    assert [job for job, _ in world.runs] == ["a"]
+    world.pass_time(1)
+    world.step_clock(-HOUR)
+    world.pass_time(5 * HOUR)
+    assert [job for job, _ in world.runs] == ["a", "slow"]
+
+
+def test_of_two_files_with_one_id_the_winner_owes_what_fell_while_both_were_read() -> None:
+    world = World(at("2026-11-23 08:00:30"), loading=True)
+    world.load(change("b.json", "a", "0 0 * * *"))
+    world.pass_time(40 * SECOND)
+    world.load(change("a.json", "a", "* * * * *"))
+    world.say(message.FirstLoadDone())
+    assert world.runs == [("a", "2026-11-23 08:01:00")]
 
 
 def test_reboot_jobs_do_not_run_when_only_the_daemon_was_started() -> None:

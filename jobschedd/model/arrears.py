@@ -37,13 +37,6 @@ class Arrears:
         self._waiting.pop(job_id, None)
         self._behind.discard(job_id)
 
-    def drain(self) -> list[tuple[str, Instant, Instant]]:
-        """Take all that waits, the oldest first: job, first and last instant."""
-        rows = sorted((first, job_id, last) for job_id, rows in self._waiting.items() for first, last in rows)
-        self._waiting.clear()
-        self._behind.clear()
-        return [(job_id, first, last) for first, job_id, last in rows]
-
     def take(self) -> tuple[str, Instant, Instant] | None:
         """The job whose turn it is, and the row that its instant stands in; the row is off the list then."""
         while self._heap:

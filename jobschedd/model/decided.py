@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from jobschedd.model.run import Instant
     from jobschedd.model.schedule import Schedule
 
 _MOST = 8
-"""Spans that are kept of one job. Each step forward may begin one; a clock that jumps more often is past help."""
+"""Spans that are kept of what has passed, of one job. Each late wake-up may begin one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,18 @@ class Decided:
         """First and last of each, in order, and apart from each other."""
         return self._spans.get(job_id, ())
 
-    def add(self, job_id: str, schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> None:
-        """All instants from `first` to `last` are decided."""
+    def add(
+        self,
+        job_id: str,
+        schedule: Schedule,
+        instant: Instant,
+        *,
+        boot: Instant | None,
+        now: Instant,
+        waiting: Sequence[tuple[Instant, Instant]],
+    ) -> None:
+        """An instant is decided; of the rows that still wait for their turn nothing is."""
+        first = last = instant
         spans = list(self._spans.get(job_id, ()))
         place = bisect_left(spans, (first, last))
         # The schedule tells whether anything lies between two spans: mostly nothing, and they are one.
@@ -66,12 +77,16 @@ class Decided:
             place -= 1
             first, last = spans[place][0], max(last, spans[place][1])
             del spans[place]
-        while place < len(spans) and (spans[place][0] <= last or schedule.next(last, boot) == spans[place][0]):
-            last = max(last, spans.pop(place)[1])
+        if place < len(spans) and schedule.next(last, boot) == spans[place][0]:
+            last = spans.pop(place)[1]
         spans.insert(place, (first, last))
         if len(spans) > _MOST:
-            # What lies between two is then skipped where a step back brings it, rather than run twice.
-            spans[:2] = [(spans[0][0], spans[1][1])]
+            # What lies between two is then skipped where a step back brings it, rather than run twice. But not what is
+            # still to come: it waits for its turn, or lies ahead again.
+            for place, ((_, end), (begin, _)) in enumerate(pairwise(spans)):
+                if begin <= now and not any(end < row[1] and row[0] < begin for row in waiting):
+                    spans[place : place + 2] = [(spans[place][0], spans[place + 1][1])]
+                    break
         self._spans[job_id] = tuple(spans)
 
     def forget(self, before: Instant, keep: Container[str]) -> None:

@@ -61,7 +61,8 @@ def owed(
     `coalesce` only the newest of them runs. Bounded work however long the time: it is searched, not walked.
     """
     newest = _last(schedule, first, now, boot) if last is None else last
-    window = catch_up_window(schedule, newest, catch_up)
+    # A boot is not counted by the wall clock, which may be set after it, and is asked about right after it only.
+    window = now - first if newest == boot else catch_up_window(schedule, newest, catch_up)
     oldest = first
     if first < now - window:
         following = schedule.next(now - window - 1, boot)
@@ -97,16 +98,29 @@ def start_delay(machine: str, job_id: str, jitter: int) -> int:
 def _last(schedule: Schedule, first: Instant, now: Instant, boot: Instant | None) -> Instant:
     """The last instant that is not later than `now`; `first` is one.
 
-    Whether an instant follows within `now` is true up to the last one and false from it on, so it is found by
-    halving what lies in between.
+    Whether an instant follows within `now` is true up to the last one and false from it on. It is looked for backwards
+    from `now`, twice as far each time, and then by halving what lies in between.
     """
+
+    def following(after: Instant) -> Instant | None:
+        found = schedule.next(after, boot)
+        return found if found is not None and found <= now else None
+
     low, high = first, now
-    while (following := schedule.next(low, boot)) is not None and following <= now:
-        low = following
+    if (second := following(first)) is None:
+        return first
+    back = second - first
+    while now - back > low:
+        if found := following(now - back):
+            low = found
+            break
+        high = now - back
+        back *= 2
+    while (found := following(low)) is not None:
+        low = found
         middle = (low + high) // 2
-        following = schedule.next(middle, boot)
-        if following is not None and following <= now:
-            low = following
+        if found := following(middle):
+            low = found
         else:
             high = middle
     return low

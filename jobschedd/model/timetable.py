@@ -15,7 +15,7 @@ from jobschedd.model.policy import LATE, Stretch, before, owed, start_delay, str
 from jobschedd.model.run import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition, Job
@@ -35,7 +35,9 @@ class Verdict:
 
 class Timetable:
     def __init__(self, host: Host) -> None:
-        self._host = host
+        self._machine = host.machine
+        self._since = host.since
+        self._boot = host.boot
         self._open = False
         self._agenda = Agenda()
         self._decided = Decided()
@@ -66,17 +68,16 @@ class Timetable:
 
     def load(self, new: Definition, old: Definition | None, now: Instant) -> tuple[Stretch, ...]:
         """A job came, or took the place of `old`. Returns what was owed and is withdrawn."""
-        job = new.job
-        pending = self._agenda.due(job.job_id)
-        if old is None or not job.enabled or new.schedule is None:
-            withdrawn = self.withdraw(old, now) if old else ()
-            self._plan(new, now if self._open else self._host.since - 1 - self._delay(job))
-            return withdrawn
-        withdrawn = () if new.schedule == old.schedule else self._withdraw_arrears(old)
-        # An instant whose jitter runs is owed by the version that was in force then, and started by this one.
-        if pending is None or pending > now:
-            self._plan(new, now)
-        return withdrawn
+        job_id = new.job.job_id
+        if old is not None and new.job.enabled and new.schedule == old.schedule:
+            # What waits and what its jitter holds back is owed by this version now, and starts when it was to start.
+            if (pending := self._agenda.due(job_id)) is None or pending > now:
+                self._plan(new, now)
+            return ()
+        withdrawn = self.withdraw(old, now) if old else ()
+        self._plan(new, now if self._open else self._since - 1 - self._delay(new.job))
+        # While the first files are read, whoever has lost its id to another file was never in force.
+        return withdrawn if self._open else ()
 
     def withdraw(self, old: Definition, now: Instant) -> tuple[Stretch, ...]:
         """A job goes. Returns what it owed."""
@@ -85,13 +86,13 @@ class Timetable:
         pending = self._agenda.due(job_id)
         self._agenda.put(job_id, None)
         if pending is not None and pending <= now:
-            withdrawn += (Stretch(pending, pending, 1),)
+            withdrawn += (before(_schedule(old), pending, now + 1, self._boot),)
         return withdrawn
 
     def _withdraw_arrears(self, old: Definition) -> tuple[Stretch, ...]:
         rows = self._arrears.of(old.job.job_id)
         self._arrears.drop(old.job.job_id)
-        return tuple(stretch(_schedule(old), first, last, self._host.boot) for first, last in rows)
+        return tuple(stretch(_schedule(old), first, last, self._boot) for first, last in rows)
 
     def set_aside(self, job_id: str) -> None:
         """Have no instants of this job any more until it is loaded again."""
@@ -108,11 +109,11 @@ class Timetable:
         job = definition.job
         instant = None
         if job.enabled and definition.schedule is not None:
-            instant = self._decided.undecided(job.job_id, definition.schedule, after).next(after, self._host.boot)
+            instant = self._decided.undecided(job.job_id, definition.schedule, after).next(after, self._boot)
         self._agenda.put(job.job_id, instant, self._delay(job))
 
     def _delay(self, job: Job) -> int:
-        return start_delay(self._host.machine, job.job_id, job.jitter)
+        return start_delay(self._machine, job.job_id, job.jitter)
 
     # -- what is owed --------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Timetable:
 
         `blocked`: it cannot start now, its last run is still going.
         """
-        job, boot = definition.job, self._host.boot
+        job, boot = definition.job, self._boot
         schedule = self._decided.undecided(job.job_id, _schedule(definition), first)
         moment = now - delay
         due = owed(schedule, first, moment, catch_up=job.catch_up, coalesce=job.coalesce, boot=boot)
@@ -137,14 +138,15 @@ class Timetable:
                 coalesced += self._withdraw_arrears(definition)
             if not late:
                 start = due.runs.last
-                self._decided.add(job.job_id, schedule, start, start, boot)
+                waiting = [*self._arrears.of(job.job_id), (due.runs.first, due.runs.last)]
+                self._decided.add(job.job_id, schedule, start, boot=boot, now=now, waiting=waiting)
             self._fall_behind(definition, due.runs.first, due.runs.last)
         self._plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
 
     def _fall_behind(self, definition: Definition, first: Instant, last: Instant) -> None:
         """What of the instants from `first` to `last` is not decided is to be caught up, row by row."""
-        schedule, boot = _schedule(definition), self._host.boot
+        schedule, boot = _schedule(definition), self._boot
         for begin, end in self._decided.spans(definition.job.job_id):
             if first < begin <= last:
                 self._arrears.put(definition.job.job_id, first, before(schedule, first, begin, boot).last)
@@ -159,10 +161,6 @@ class Timetable:
         """The job whose turn to catch up it is, with the first and last instant; wants `settle` or `stand_behind`."""
         return self._arrears.take()
 
-    def abandon(self) -> list[tuple[str, Instant, Instant]]:
-        """All that was still to be caught up, and will not be: job, first and last instant."""
-        return self._arrears.drain()
-
     def stand_behind(self, job_id: str, first: Instant, last: Instant) -> None:
         """It runs just now; its turn comes after `run_ended`."""
         self._arrears.stand_behind(job_id, first, last)
@@ -173,31 +171,49 @@ class Timetable:
 
     def settle(self, definition: Definition, first: Instant, last: Instant, now: Instant) -> Verdict:
         """What becomes of the oldest instant of a row that a job has to catch up; the rest of the row goes back."""
-        job, schedule, boot = definition.job, _schedule(definition), self._host.boot
+        job, schedule, boot = definition.job, _schedule(definition), self._boot
         moment = now - self._delay(job)
         due = owed(schedule, first, moment, last=last, catch_up=job.catch_up, coalesce=False, boot=boot)
         if due.runs is None:
             return Verdict(missed=due.missed)
         start = due.runs.first
-        self._decided.add(job.job_id, schedule, start, start, boot)
+        waiting = [*self._arrears.of(job.job_id), (first, last)]
+        self._decided.add(job.job_id, schedule, start, boot=boot, now=now, waiting=waiting)
         following = schedule.next(start, boot)
         if following is not None and following <= last:
             self._arrears.put(job.job_id, following, last)
         return Verdict(start, missed=due.missed)
 
+    # -- clock steps ---------------------------------------------------------------------------------------------
+
+    def step_boot(self, step: int, jobs: Iterable[Definition]) -> None:
+        """The clock was set. The machine booted as long ago as before: the instant that `@reboot` names goes along."""
+        self._since = min(self._since, self._since + step)
+        if self._boot is None:
+            return
+        old, self._boot = self._boot, self._boot + step
+        for definition in jobs:
+            job_id = definition.job.job_id
+            if self._agenda.due(job_id) == old:
+                self._plan(definition, min(old, self._boot) - 1)
+            if (old, old) in self._arrears.of(job_id):
+                self._arrears.drop(job_id)
+                self._arrears.put(job_id, self._boot, self._boot)
+
     def step_back(self, definition: Definition, now: Instant) -> None:
         """The clock went back. What lies ahead again and was not decided comes again, what was decided does not."""
         job_id = definition.job.job_id
-        moment = now - self._delay(definition.job)
         rows = self._arrears.of(job_id)
-        if rows and rows[-1][1] > moment:
+        if rows and rows[-1][1] > now:
             self._arrears.drop(job_id)
             for first, last in rows:
-                if last <= moment:
+                if last <= now:
                     self._arrears.put(job_id, first, last)
-                elif first <= moment:
-                    self._arrears.put(job_id, first, before(_schedule(definition), first, moment + 1, None).last)
-        self._plan(definition, moment)
+                elif first <= now:
+                    self._arrears.put(job_id, first, before(_schedule(definition), first, now + 1, None).last)
+        # An instant that its jitter holds back has come and has not started: nothing before it is left.
+        if (pending := self._agenda.due(job_id)) is None or pending > now:
+            self._plan(definition, now)
 
 
 def _schedule(definition: Definition) -> Schedule:

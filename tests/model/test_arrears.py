@@ -48,11 +48,3 @@ def test_what_is_dropped_is_gone_and_may_come_again() -> None:
     arrears.run_ended("b")
     arrears.put("b", 2, 2)
     assert arrears.take() == ("b", 2, 2)
-
-
-def test_drained_it_is_empty() -> None:
-    arrears = Arrears()
-    arrears.put("a", 4, 9)
-    arrears.stand_behind("b", 1, 1)
-    assert arrears.drain() == [("b", 1, 1), ("a", 4, 9)]
-    assert (len(arrears), arrears.take()) == (0, None)

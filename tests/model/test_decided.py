@@ -11,6 +11,7 @@ from jobschedd.model.schedule import Schedule, parse_schedule
 from tests.conftest import at
 
 EIGHT = at("2026-11-23 08:00")
+LATER = EIGHT + 30 * DAY
 MINUTELY = parse_schedule("* * * * *", ZoneInfo("UTC"))
 
 
@@ -24,7 +25,7 @@ def following(decided: Decided, after: int) -> int:
 
 def add(decided: Decided, *minutes: int) -> None:
     for minute in minutes:
-        decided.add("a", MINUTELY, EIGHT + minute * MINUTE, EIGHT + minute * MINUTE, None)
+        decided.add("a", MINUTELY, EIGHT + minute * MINUTE, boot=None, now=LATER, waiting=())
 
 
 def test_what_was_decided_does_not_come_again_and_the_rest_does() -> None:
@@ -52,7 +53,7 @@ def test_decided_in_any_order_is_decided() -> None:
             minutes = list(range(begin, begin + draw.randint(1, 30)))
             draw.shuffle(minutes)
             for minute in minutes[:6]:
-                decided.add("a", MINUTELY, EIGHT + minute * MINUTE, EIGHT + minute * MINUTE, None)
+                decided.add("a", MINUTELY, EIGHT + minute * MINUTE, boot=None, now=LATER, waiting=())
                 wanted.add(minute)
         for minute in wanted:
             assert following(decided, minute - 1) not in wanted
@@ -65,12 +66,20 @@ def test_memory_is_bounded_and_in_doubt_an_instant_is_skipped() -> None:
     assert following(decided, 990) == 991
 
 
-def test_a_stretch_joins_what_it_touches() -> None:
+def test_what_is_still_to_come_is_never_skipped_to_save_memory() -> None:
+    decided, waiting = Decided(), [(EIGHT + 11 * MINUTE, EIGHT + 19 * MINUTE)]
+    now = EIGHT + 95 * MINUTE
+    for minute in range(0, 200, 10):
+        moment = EIGHT + minute * MINUTE
+        decided.add("a", MINUTELY, moment, boot=None, now=now, waiting=waiting)
+    assert [following(decided, minute) for minute in (0, 10, 20, 90, 100, 180)] == [11, 11, 91, 91, 101, 181]
+
+
+def test_an_instant_joins_both_sides() -> None:
     decided = Decided()
-    add(decided, 1, 5, 9)
-    decided.add("a", MINUTELY, EIGHT + 2 * MINUTE, EIGHT + 8 * MINUTE, None)
-    assert following(decided, 0) == 10
-    assert len(decided._spans["a"]) == 1
+    add(decided, 1, 3, 2, 2)
+    assert following(decided, 0) == 4
+    assert len(decided.spans("a")) == 1
 
 
 def test_any_number_in_a_row_is_one_span_and_the_hole_before_it_stays() -> None:
@@ -85,7 +94,7 @@ def test_jobs_that_are_gone_are_forgotten_after_a_while() -> None:
     decided = Decided()
     hourly: Schedule = parse_schedule("@hourly", ZoneInfo("UTC"))
     for name, instant in (("old", EIGHT - 2 * DAY), ("kept", EIGHT - 2 * DAY), ("new", EIGHT)):
-        decided.add(name, hourly, instant, instant, None)
+        decided.add(name, hourly, instant, boot=None, now=LATER, waiting=())
     decided.forget(EIGHT - DAY, {"kept"})
     assert len(decided) == 2
     before = EIGHT - 2 * DAY - 1

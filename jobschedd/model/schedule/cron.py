@@ -15,6 +15,8 @@ _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SEARCH_YEARS = 41
 """29 February on a given weekday comes back after 28 years, after 40 across 2100."""
 
+EVERY_HOUR = (1 << 24) - 1
+
 _EACH_WEEK = 1 | 1 << 7 | 1 << 14 | 1 << 21 | 1 << 28
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from jobschedd.model.run import Instant
@@ -50,14 +50,30 @@ class AnyOf:
     """A list of schedules. An instant that several of them name is one instant."""
 
     parts: tuple[Schedule, ...]
+    _seen: list[tuple[Instant | None, list[tuple[Instant, Instant | None]]]] = field(
+        default_factory=list, compare=False, repr=False
+    )
+    """The answer of before: the boot it was given for, and of each part what follows on which moment.
+
+    It holds for every moment up to that instant too, so that a walk asks one part a step and not all.
+    """
 
     @property
     def text(self) -> str:
         return ", ".join(part.text for part in self.parts)
 
     def next(self, after: Instant, boot: Instant | None = None) -> Instant | None:
-        found = [instant for part in self.parts if (instant := part.next(after, boot)) is not None]
-        return min(found, default=None)
+        told, seen = self._seen[0] if self._seen else (boot, [])
+        if told != boot or not seen:
+            seen = [(after + 1, None)] * len(self.parts)
+        answers = [
+            answer
+            if answer[0] <= after and (answer[1] is None or after < answer[1])
+            else (after, part.next(after, boot))
+            for answer, part in zip(seen, self.parts, strict=True)
+        ]
+        self._seen[:] = [(boot, answers)]  # in one piece: the loader's thread asks too
+        return min((found for _, found in answers if found is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

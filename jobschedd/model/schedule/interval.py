@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _EPOCH = date(1970, 1, 1).toordinal()
+_MONTH = 146_097 * _DAY * SECOND // 4_800
+"""A twelfth of a year of the Gregorian calendar, microseconds."""
+
 _END = (date(LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH) * _DAY
 
 INTERVAL_FORM = 'write "R/2026-01-01T00:00:00Z/P1D", "R5/2026-01-01T00:00:00Z/PT12H"'
@@ -62,6 +64,11 @@ class Length:
         """On the whole no shorter than this, seconds."""
         return (self.months * 28 + self.days) * _DAY + self.usec // SECOND
 
+    @property
+    def mean(self) -> int:
+        """Microseconds, over many."""
+        return self.months * _MONTH + self.days * _DAY * SECOND + self.usec
+
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
@@ -79,6 +86,8 @@ class Repeating:
     """The first instant lies so many lengths after `start`: negative where the end was given."""
     zone: ZoneInfo
     """What a start without an offset is read in."""
+    first: Instant = 0
+    """`at(0)`."""
 
     def next(self, after: Instant, boot: Instant | None = None) -> Instant | None:  # noqa: ARG002 - of the protocol
         return _next(self, after)
@@ -98,8 +107,17 @@ class Repeating:
 
 @lru_cache(maxsize=1_024)
 def _next(schedule: Repeating, after: Instant) -> Instant | None:
-    number = bisect_right(range(schedule.count), after, key=schedule.at)
-    return schedule.at(number) if number < schedule.count else None
+    # Calendar and zone move an instant by a few days from where the mean length puts it, and only lengths of days
+    # and months are moved: the guess is off by one or two.
+    guess = (after - schedule.first) // schedule.length.mean + 1
+    number = min(max(0, guess), schedule.count)
+    while number and schedule.at(number - 1) > after:
+        number -= 1
+    while number < schedule.count:
+        if (instant := schedule.at(number)) > after:
+            return instant
+        number += 1
+    return None
 
 
 _PERIOD = re.compile(
@@ -156,7 +174,7 @@ def _parse_repeating(text: str, zone: ZoneInfo) -> Repeating:
         begins = -1
     if begins < 0:
         raise ValueError("its first instant lies before 1970")
-    return made
+    return replace(made, first=begins)
 
 
 def _between(start: Timestamp, end: Timestamp, zone: ZoneInfo) -> Length:

@@ -6,6 +6,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
+from jobschedd.model.schedule.cron import EVERY_HOUR
 from jobschedd.model.schedule.expression import MACROS, parse_cron
 from jobschedd.model.schedule.form import AnyOf, AtBoot, Once, Schedule, Within
 from jobschedd.model.schedule.interval import parse_every, parse_repeating
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from jobschedd.model.run import Instant
+    from jobschedd.model.schedule.cron import Cron
 
 SCHEDULE_FORM = 'write a cron expression "0 1 * * *", a macro "@daily", or a timestamp "2026-09-20T02:00:00Z"'
 
 MOST_PARTS = 8
 """Schedules in a list, and below spans of excepted days. Together they bound what a step may cost: 10 ms at worst."""
 MOST_EXCEPT = 100
+
+_SINCE = begin_of(date(2026, 1, 1), UTC_ZONE)
+"""What a zone's rules were before is past."""
 
 Days = tuple[date, date]
 """A span of days, the last one included."""
@@ -48,7 +53,7 @@ def _parse_one(value: object, zone: ZoneInfo, job_id: str | None) -> Schedule:
             seconds = rest.pop("seconds", "last")
             if rest or seconds not in ("first", "last"):
                 raise ValueError('cannot read the schedule; write {"cron": "0 0 2 * * *", "seconds": "first"}')
-            return Recurring(parse_cron(text, seconds_first=seconds == "first", job_id=job_id), zone)
+            return _recurring(parse_cron(text, seconds_first=seconds == "first", job_id=job_id), zone)
     raise ValueError(f"cannot read {show_value(value)} as a schedule; {SCHEDULE_FORM}")
 
 
@@ -59,7 +64,18 @@ def _parse_text(text: str, zone: ZoneInfo, job_id: str | None) -> Schedule:
         return parse_repeating(text, zone)
     if re.match(r"[0-9]{4}-", text):
         return Once(text, parse_timestamp(text, zone))
-    return Recurring(parse_cron(text, job_id=job_id), zone)
+    return _recurring(parse_cron(text, job_id=job_id), zone)
+
+
+def _recurring(cron: Cron, zone: ZoneInfo) -> Recurring:
+    made = Recurring(cron, zone)
+    # A fixed time runs after the jump that skips it, and no zone skips the same hour of every day.
+    if cron.follows_clock and cron.hours != EVERY_HOUR and made.next(_SINCE) is None:
+        raise ValueError(
+            f"cannot use {show_value(cron.text)} as a schedule: daylight saving in {zone.key} skips every time that it"
+            ' names; name a fixed minute, which runs right after the jump: "0 2 * * *"'
+        )
+    return made
 
 
 def _parse_macro(text: str, zone: ZoneInfo) -> Schedule:
@@ -69,7 +85,7 @@ def _parse_macro(text: str, zone: ZoneInfo) -> Schedule:
     if re.match(r"@every\b", text):  # units are spelled in both cases: m is a minute, M a month
         return parse_every(text)
     if lower in MACROS:
-        return Recurring(parse_cron(MACROS[lower]), zone)
+        return _recurring(parse_cron(MACROS[lower]), zone)
     raise ValueError(
         f"cannot read {show_value(text)} as a macro; write one of {', '.join(MACROS)}, @reboot, @every 90s"
     )

@@ -1,7 +1,8 @@
 """Time zones as a table: which offset from UTC holds from which second on.
 
-A walk that asks zoneinfo at each step pays for a datetime each time. The rules change a few times a year, so a
-year is looked through once and remembered. All numbers are whole seconds; local seconds are counted as if the
+A walk that asks zoneinfo at each step pays for a datetime each time. The rules change a few times a year, so each
+piece of time that is visited is looked through once and remembered: pieces of some weeks, because a schedule may
+visit one day in each of a hundred years. All numbers are whole seconds; local seconds are counted as if the
 wall clock were UTC.
 
 No zone has changed its offset twice within two days since 1970; the tests hold the machine's database to it.
@@ -10,11 +11,10 @@ No zone has changed its offset twice within two days since 1970; the tests hold 
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from io import BytesIO
 from struct import pack
-from time import gmtime
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -41,15 +41,21 @@ UTC_ZONE = read_zone("UTC", pack(">4sc15x6l", b"TZif", b"\0", 0, 0, 0, 0, 1, 4) 
 """A TZif file of one rule, RFC 8536, so that a machine without a zone database has UTC."""
 
 
-@lru_cache(maxsize=8_192)
-def _year(zone: ZoneInfo, year: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Where each offset of a UTC year begins, and the offsets. The last item of the first is the year's end."""
-    begin = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
-    end = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp())
+_PIECE = 21
+"""Binary digits of a piece's length in seconds: 24 days."""
+
+_SAMPLE = 1 << 17
+"""Seconds between looks at a piece: a day and a half."""
+
+
+@lru_cache(maxsize=16_384)
+def _piece(zone: ZoneInfo, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where each offset of a piece of time begins, and the offsets. The last item of the first is the piece's end."""
+    begin, end = number << _PIECE, number + 1 << _PIECE
     begins, offsets = [begin], [_ask(zone, begin)]
-    for sample in range(begin, end, 2 * _DAY):
-        low, high = sample, min(sample + 2 * _DAY, end)
-        after = _ask(zone, high) if high < end else _ask(zone, end - 1)
+    for sample in range(begin, end, _SAMPLE):
+        low, high = sample, sample + _SAMPLE
+        after = _ask(zone, high if high < end else end - 1)
         if after == offsets[-1]:
             continue
         while high - low > 1:
@@ -68,7 +74,7 @@ def _ask(zone: ZoneInfo, second: int) -> int:
 
 def offset_at(zone: ZoneInfo, second: int) -> tuple[int, int]:
     """The offset that holds at a UTC second, and the second from which it must be asked again."""
-    begins, offsets = _year(zone, gmtime(second).tm_year)
+    begins, offsets = _piece(zone, second >> _PIECE)
     place = bisect_right(begins, second) - 1
     return offsets[place], begins[place + 1]
 
@@ -93,7 +99,7 @@ def locate(zone: ZoneInfo, local: int) -> Place:
     if offset_at(zone, local - after)[0] == after:
         return Place(local - after)
     jump = local - after
-    while offset_at(zone, jump)[0] == before:  # more than once where a year ends in between
+    while offset_at(zone, jump)[0] == before:  # more than once where a piece ends in between
         jump = offset_at(zone, jump)[1]
     return Place(jump, skipped=after - before)
 

@@ -23,25 +23,32 @@ from jobschedd import __version__
 from jobschedd.model import event, message
 from jobschedd.model.config import Places, Settings
 from jobschedd.model.error import BadSetting, CannotRun
+from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse
+from jobschedd.model.record import Past
 from jobschedd.model.run import SECOND
 from jobschedd.model.timing import Defaults
+from jobschedd.record import PATIENCE
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, WallTimer
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
-from jobschedd.world.host import read_host
+from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.settings import load_settings
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import InstanceLock, open_directory
+from jobschedd.world.store import Marker, SqliteStore, record_path
 from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+LEAD = 2_000
+"""Microseconds by which a start is claimed ahead of its instant, so that the disk costs it no time."""
 
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
@@ -109,7 +116,7 @@ class Daemon:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._settings = asked.settings()
-        self._inbox: SignalInbox[message.Status | Failed | Loaded] = SignalInbox()
+        self._inbox: SignalInbox[message.Status | message.Closed | Failed | Loaded] = SignalInbox()
         self._clock = SystemClock()
         chosen = log_format(self._settings.log_format, asked.env.get("JOURNAL_STREAM", ""))
         self._log = make_log(chosen, self._clock, self._settings.log_level)
@@ -118,6 +125,7 @@ class Daemon:
             to_scheduler,
             self._clock,
             on_output=self._log.output,
+            runtime_dir=asked.places.runtime_dir,
             journal=JOURNAL_STREAMS if chosen == "journal" else None,
         )
         self._to_scheduler = to_scheduler
@@ -141,13 +149,18 @@ class Daemon:
         state = open_directory(places.state_dir, 0o700)
         lock = InstanceLock(state, places.state_dir)
         os.close(open_directory(places.runtime_dir, 0o755))
+        store, past, host = self._open_record()
         scheduler = Scheduler(
             self._to_scheduler,
             self._clock,
             self._runner,
+            store,
             self._log,
-            read_host(state, self._clock.now()),
+            host,
+            past,
             catch_up_parallel=self._settings.catch_up_parallel,
+            lead=LEAD,
+            patience=PATIENCE,
         )
         self._inbox.catch(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         threading.excepthook = self._thread_failed
@@ -156,8 +169,10 @@ class Daemon:
         self._log(event.DaemonStarted(__version__, self._settings.jobs_dirs))
         if not self._clock.synchronised():
             self._log(event.ClockUnsynchronised())
+        if past.set_aside:
+            self._log(event.RecordSetAside("it could not be read", past.set_aside))
         try:
-            self._runner.open()
+            self._runner.open(past.open)
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
             self._load()
@@ -169,6 +184,16 @@ class Daemon:
             lock.close()
             os.close(state)
         return code
+
+    def _open_record(self) -> tuple[SqliteStore, Past, Host]:
+        """The record, what it says, and what is known of this machine. Raises CannotRun."""
+        places, now, boot_id = self._asked.places, self._clock.now(), read_boot()
+        path = record_path(self._settings.store, places.state_dir)
+        store = SqliteStore(path, host=os.uname().nodename, marker=Marker(places.state_dir, places.runtime_dir))
+        past = store.open(now, boot_id)
+        # A machine whose record is lost may have had its @reboot: in doubt it is not run.
+        boot = past.boot if past.boot is not None or past.set_aside else now
+        return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -246,7 +271,8 @@ class Daemon:
     @staticmethod
     def _in_words(status: message.Status) -> str:
         due = f"next due {event.show_instant(status.next_due)}" if status.next_due is not None else "nothing due"
-        return f"STATUS={status.jobs} jobs, {status.problems} problems, {status.running} running, {due}"
+        degraded = f"DEGRADED, the record cannot be written: {status.degraded}; " if status.degraded else ""
+        return f"STATUS={degraded}{status.jobs} jobs, {status.problems} problems, {status.running} running, {due}"
 
     def _reload(self) -> None:
         # Many at once are one more: after a load that began before the last of them was asked for.
@@ -286,6 +312,8 @@ class Daemon:
             if self._await_idle(monotonic() + self._settings.stop_grace / SECOND):
                 self._to_scheduler.put(message.EndRuns(signal.SIGKILL))
                 self._await_idle(monotonic() + ANSWER_WITHIN)
+        self._to_scheduler.put(message.Close(self._inbox))
+        self._await_idle(monotonic() + ANSWER_WITHIN)
         return 0
 
     def _await_idle(self, deadline: float, *, first: bool = False) -> int:
@@ -304,6 +332,6 @@ class Daemon:
                     running = received.running
                     if first or not running:
                         break
-                case signal.SIGTERM | signal.SIGINT | Failed():
+                case message.Closed() | signal.SIGTERM | signal.SIGINT | Failed():
                     break  # a second signal does not wait
         return running

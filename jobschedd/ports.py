@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
+    from jobschedd.model.record import Entry
     from jobschedd.model.run import Instant, Run
 
 
@@ -22,6 +23,9 @@ class Clock(Protocol):
 
     def asleep(self) -> int:
         """Microseconds of them that the machine was suspended."""
+
+    def sleep_until(self, moment: Instant) -> None:
+        """Return when the wall clock has come to `moment`, which is milliseconds away at most."""
 
     def synchronised(self) -> bool:
         """Whether the kernel holds the wall clock for right."""
@@ -55,3 +59,27 @@ class Runner(Protocol):
 
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         """Send a signal to all that these runs have started. Never blocks."""
+
+    def forget(self, run_ids: Sequence[str]) -> None:
+        """The ends of these are on the record; until then they are told to each daemon anew. Never blocks."""
+
+
+class Store(Protocol):
+    """The record. Used by the scheduler's thread alone."""
+
+    def write(self, entries: Sequence[Entry]) -> frozenset[str]:
+        """Write these in one transaction, durably. The run ids of claims whose instant was claimed before.
+
+        Raises RecordFailed, and then nothing of it is written.
+        """
+
+    def doubt(self, since: Instant | None) -> bool:
+        """Note, where even a full disk takes it, that starts are not written down from `since` on; None: they are.
+
+        False: that could not be noted either.
+        """
+
+    def set_aside(self, now: Instant) -> str:
+        """Give a record that cannot be used another name; which. The next write begins a new one."""
+
+    def close(self) -> None: ...

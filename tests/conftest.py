@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,13 @@ from jobschedd.model.event import Event
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse
 from jobschedd.model.launch import Launch
+from jobschedd.model.record import Entry, RecordFailed
 from jobschedd.model.run import SECOND, Ending, Instant, Run
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
+from jobschedd.world.store import Marker, SqliteStore
+from jobschedd.world.store.sqlite import _bring_up_to_date
 
 
 def at(text: str, zone: str = "UTC") -> Instant:
@@ -92,7 +96,7 @@ class StandingClock:
         self.passed = 0
         self.slept = 0
         self.right = True
-        self._ids = 0
+        self.ids = 0
 
     def now(self) -> Instant:
         return self.wall
@@ -107,8 +111,11 @@ class StandingClock:
         return self.right
 
     def run_id(self, now: Instant) -> str:
-        self._ids += 1
-        return f"run-{self._ids}"
+        self.ids += 1
+        return f"run-{self.ids:012}"
+
+    def sleep_until(self, moment: Instant) -> None:
+        assert moment <= self.wall, "no lead in these tests"
 
     def advance(self, usec: int) -> None:
         self.wall += usec
@@ -124,6 +131,7 @@ class RecordingRunner:
         """When each of them was started."""
         self._clock = clock
         self.ended: list[tuple[tuple[str, ...], int]] = []
+        self.forgotten: list[str] = []
 
     def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
         self.started += runs
@@ -137,6 +145,9 @@ class RecordingRunner:
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         self.ended.append((tuple(run_ids), signal))
 
+    def forget(self, run_ids: Sequence[str]) -> None:
+        self.forgotten += run_ids
+
 
 class NobodyWaits:
     """The inbox of a scheduler that is cranked by hand."""
@@ -145,16 +156,60 @@ class NobodyWaits:
         raise AssertionError
 
 
+class MemoryStore(SqliteStore):
+    """The real statements on a record that is gone with the test."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:", host="here", marker=Marker())
+        self.failing: RecordFailed | None = None
+        self.doubts: list[Instant | None] = []
+
+    def _connect(self) -> None:
+        if self._db is None:
+            self._db = sqlite3.connect(":memory:", isolation_level=None)
+            _bring_up_to_date(self._db, ":memory:")
+
+    def write(self, entries: Sequence[Entry]) -> frozenset[str]:
+        if self.failing is not None:
+            raise self.failing
+        return super().write(entries)
+
+    def doubt(self, since: Instant | None) -> bool:
+        self.doubts.append(since)
+        return True
+
+    def close(self) -> None:
+        """It is to outlive its daemon."""
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        assert self._db is not None
+        return self._db.execute(query, values).fetchall()
+
+
 class World:
     """A scheduler that is cranked by hand."""
 
-    def __init__(self, now: Instant, *, boot: bool = False, machine: str = "", loading: bool = False) -> None:
+    def __init__(
+        self,
+        now: Instant,
+        *,
+        boot: bool = False,
+        machine: str = "",
+        loading: bool = False,
+        store: MemoryStore | None = None,
+        boot_id: str = "first boot",
+    ) -> None:
+        """`store`: what another world has left behind."""
         self.clock = StandingClock(now)
+        self.clock.ids = 0 if store is None else 1_000_000 * len(store.rows("SELECT * FROM fact")) + now % 1_000_000_000
         self.runner = RecordingRunner(self.clock)
         self.events: list[Event] = []
-        host = Host(since=now, boot=now if boot else None, machine=machine)
+        self.store = store or MemoryStore()
+        past = self.store.open(now, boot_id)
+        instant = past.boot or (now if boot else None)
+        host = Host(since=now, boot=instant, boot_id=boot_id, machine=machine)
         self.scheduler = Scheduler(
-            NobodyWaits(), self.clock, self.runner, self.events.append, host, catch_up_parallel=4
+            NobodyWaits(), self.clock, self.runner, self.store, self.events.append, host, past, catch_up_parallel=4
         )
         if not loading:
             self.say(message.FirstLoadDone())

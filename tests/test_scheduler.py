@@ -619,39 +619,6 @@ def test_grace_is_counted_from_the_start_that_jitter_gives() -> None:
     assert world.runs == [("a", "2026-11-23 09:00:00")]
 
 
-def test_a_restart_while_jitter_runs_does_not_lose_the_start() -> None:
-    delay = start_delay("m2", "a", 5 * MINUTE)
-    world = World(at("2026-11-23 09:02:00"), machine="m2", loading=True)
-    world.load(change("a.json", "a", "0 9 * * *", jitter="5m"))
-    world.pass_time(delay - 2 * MINUTE - 1)
-    assert world.runs == []
-    world.pass_time(1)
-    assert world.runs == [("a", "2026-11-23 09:00:00")]
-    late = World(at("2026-11-23 09:00:00") + delay + 1, machine="m2", loading=True)
-    late.load(change("a.json", "a", "0 9 * * *", jitter="5m"))
-    assert late.next_due("a") == at("2026-11-24 09:00")
-
-
-def test_what_is_still_owed_at_a_stop_is_said(world: World) -> None:
-    world.say(message.Configure(catch_up_parallel=1))
-    world.load(*(change(f"{name}.json", name, "0 9 * * *", catch_up="1d") for name in "abc"))
-    world.sleep(2 * HOUR)
-    world.say(message.Stop(SimpleQueue()))
-    assert [(said.run.job_id, said.outcome) for said in world.said(event.InstantPassed)] == [
-        ("b", Outcome.MISSED),
-        ("c", Outcome.MISSED),
-    ]
-
-
-def test_what_jitter_holds_back_at_a_stop_is_said() -> None:
-    world, _ = jittered("m2")
-    world.load(change("a.json", "a", "0 * * * *", jitter="5m"))
-    world.pass_time(60 * MINUTE)
-    world.say(message.Stop(SimpleQueue()))
-    (said,) = world.said(event.InstantPassed)
-    assert (said.outcome, said.run.scheduled_at) == (Outcome.MISSED, at("2026-11-23 09:00"))
-
-
 def test_instants_that_wait_for_their_turn_outlive_a_step_back_however_many_wake_ups_were_late(world: World) -> None:
     world.say(message.Configure(catch_up_parallel=0))
     world.load(change("a.json", "a", coalesce=False, catch_up="1d", overlap="allow"))

@@ -18,6 +18,7 @@ class Arrears:
         """By job id: first and last of each row of instants it has to catch up. What lies between rows is not owed."""
         self._behind: set[str] = set()
         """Jobs whose turn came while they ran: the heap passes them over."""
+        self._changed: set[str] = set()
 
     def __len__(self) -> int:
         """How many jobs wait."""
@@ -27,14 +28,21 @@ class Arrears:
         """What a job still has to catch up."""
         return list(self._waiting.get(job_id, ()))
 
+    def take_changed(self) -> set[str]:
+        """The jobs whose rows are not what they were the last time this was asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
     def put(self, job_id: str, first: Instant, last: Instant) -> None:
         """A job is to catch up its instants from `first` to `last`; no other row of it reaches into that."""
+        self._changed.add(job_id)
         rows = self._waiting.setdefault(job_id, [])
         insort(rows, (first, last))
         heappush(self._heap, (rows[0][0], job_id))
 
     def drop(self, job_id: str) -> None:
-        self._waiting.pop(job_id, None)
+        if self._waiting.pop(job_id, None):
+            self._changed.add(job_id)
         self._behind.discard(job_id)
 
     def take(self) -> tuple[str, Instant, Instant] | None:
@@ -43,6 +51,7 @@ class Arrears:
             instant, job_id = heappop(self._heap)
             rows = self._waiting.get(job_id)
             if rows and rows[0][0] == instant and job_id not in self._behind:
+                self._changed.add(job_id)
                 first, last = rows.pop(0)
                 if rows:
                     heappush(self._heap, (rows[0][0], job_id))

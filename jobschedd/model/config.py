@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from jobschedd.model.error import BadFile, BadSetting
 from jobschedd.model.job import parse
 from jobschedd.model.rule import Duration, Path, SomeTime, Whole
-from jobschedd.model.run import MINUTE, SECOND
+from jobschedd.model.run import DAY, MINUTE, SECOND
 from jobschedd.model.task import CLOSED
 from jobschedd.model.timing import Defaults
 from jobschedd.model.wording import nearest, reword
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jobschedd.model.document import Place
 
-NOT_YET = ("max_running", "keep_runs_for", "keep_runs_per_job", "store")
+NOT_YET = ("max_running",)
 """Settings of later versions: refused, never ignored."""
 
 
@@ -60,6 +60,13 @@ class Settings:
     rescan_every: SomeTime = Field(
         default=5 * MINUTE,
         description="How often all files are looked at, whether the kernel reported a change or not.",
+    )
+    keep_runs_for: SomeTime = Field(default=90 * DAY, description="How long the record keeps what happened.")
+    keep_runs_per_job: Annotated[int, Whole(1, 100_000_000), BeforeValidator(_number)] = Field(
+        default=1000, description="How many runs of one job the record keeps."
+    )
+    store: Annotated[StrictStr | None, Field(pattern=r"^sqlite:///[^\x00]+$")] = Field(
+        default=None, description='Where the record is: "sqlite:///var/lib/jobschedd/record.db".'
     )
     defaults: dict[StrictStr, Any] = Field(
         default_factory=dict, description="Values for keys that a job file leaves out."

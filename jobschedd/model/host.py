@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from jobschedd.model.schedule import UTC_ZONE
 
 if TYPE_CHECKING:
     from jobschedd.model.run import Instant
@@ -14,6 +17,9 @@ class Host:
     since: Instant
     """When this daemon began: what falls while it loads its first files is owed."""
     boot: Instant | None = None
-    """The instant that `@reboot` names; None: this boot of the machine has had its `@reboot` already."""
+    """The instant that `@reboot` names; None: not known, and nothing is started for it."""
+    boot_id: str = ""
     machine: str = ""
     """Told from other machines by this; `jitter` is made from it."""
+    zone: ZoneInfo = UTC_ZONE
+    """What people here call a time."""

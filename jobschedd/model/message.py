@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from jobschedd.model.error import Problem
     from jobschedd.model.job import Definition
-    from jobschedd.model.run import Ending, Instant
+    from jobschedd.model.run import Ending, Instant, Run
 
 
 Answer_contra = TypeVar("Answer_contra", contravariant=True)
@@ -45,6 +45,22 @@ class Configure:
     """The settings that the scheduler goes by."""
 
     catch_up_parallel: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFound:
+    """A run that the runner has, or whose end it has kept for us."""
+
+    run: Run
+    pid: int | None
+    started_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFound:
+    """The runner is there: a new one, without runs, or the one of the daemon before us."""
+
+    runs: tuple[RunFound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,8 @@ class Status:
     in_arrears: int
     """Jobs that wait for their turn to catch up."""
     stopping: bool
+    degraded: str
+    """Why the record cannot be written just now; empty: it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,20 @@ class AskNext:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Let the instants of a job pass until `Resume`, over restarts too. The reply says whether there is such a job."""
+
+    job_id: str
+    reply: Reply[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    job_id: str
+    reply: Reply[bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Start nothing any more. The reply comes when it is so, and again when nothing runs."""
 
@@ -120,5 +152,21 @@ class EndRuns:
     signal: int
 
 
-FromRunner = RunStarted | RunRefused | RunEnded | RunnerLost
-Message = JobsChanged | FirstLoadDone | Configure | FromRunner | AskStatus | AskNext | Stop | EndRuns
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Write down what is still to be written; the reply comes when that is done, or cannot be."""
+
+    reply: Reply[Closed]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The record is closed. `unwritten`: how many entries could not be written."""
+
+    unwritten: int
+
+
+FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
+Asked = AskStatus | AskNext | Pause | Resume
+Leaving = Stop | EndRuns | Close
+Message = JobsChanged | FirstLoadDone | Configure | FromRunner | Asked | Leaving

@@ -17,6 +17,8 @@ DAY = 24 * HOUR
 class Cause(StrEnum):
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"
+    RETRY = "retry"
+    MANUAL = "manual"
 
 
 class Outcome(StrEnum):
@@ -43,6 +45,9 @@ class Run:
     cause: Cause
     labels: tuple[tuple[str, str], ...] = ()
     success_codes: tuple[int, ...] = (0,)
+    attempt: int = 1
+    definition: str = ""
+    """Digest of the file that described the job."""
     synchronised: bool = True
     """Whether the kernel held the wall clock for right when this was decided."""
 

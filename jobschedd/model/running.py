@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from jobschedd.model.run import Cause
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jobschedd.model.run import Instant, Run
 
 
@@ -41,8 +43,11 @@ class Running:
     def has_job(self, job_id: str) -> bool:
         return job_id in self._jobs
 
-    def add(self, run: Run) -> None:
-        self._active[run.run_id] = Active(run)
+    def __iter__(self) -> Iterator[Active]:
+        return iter(self._active.values())
+
+    def add(self, run: Run, started_at: Instant | None = None) -> None:
+        self._active[run.run_id] = Active(run, started_at)
         self._jobs[run.job_id] = self._jobs.get(run.job_id, 0) + 1
         self.catching_up += run.cause is Cause.CATCH_UP
 

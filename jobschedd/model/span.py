@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND
 
@@ -102,6 +104,13 @@ def show_duration(usec: int) -> str:
             rest = usec % unit // small
             return f"{usec // unit}{name}" + (f" {rest}{small_name}" if rest else "")
     raise AssertionError(usec)
+
+
+def show_span(first: int, last: int, zone: ZoneInfo) -> str:
+    """From one moment to another on the clock of a zone, with the days where they are two."""
+    begin, end = (datetime.fromtimestamp(moment // SECOND, zone) for moment in (first, last))
+    form = "%H:%M" if begin.date() == end.date() else "%Y-%m-%d %H:%M"
+    return f"{begin:{form}}–{end:{form}}"  # noqa: RUF001 - a span has an en dash
 
 
 def show_value(value: object) -> str:

@@ -12,6 +12,7 @@ from jobschedd.model.agenda import Agenda
 from jobschedd.model.arrears import Arrears
 from jobschedd.model.decided import Decided
 from jobschedd.model.policy import LATE, Stretch, before, owed, start_delay, stretch
+from jobschedd.model.record import Past, Rows
 from jobschedd.model.run import DAY
 
 if TYPE_CHECKING:
@@ -33,11 +34,26 @@ class Verdict:
     missed: Stretch | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a job that has come, or has come in a new version, changes."""
+
+    since: Instant | None = None
+    """This version is in force from here on; None: it was in force already when the last daemon ended."""
+    withdrawn: tuple[Stretch, ...] = ()
+    """Was owed by the version before, and is owed no more."""
+    unknown: Stretch | None = None
+    """May have been started while starts could not be written down."""
+
+
 class Timetable:
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, past: Past) -> None:
         self._machine = host.machine
         self._since = host.since
         self._boot = host.boot
+        self._past = past
+        self._known = dict(past.known)
+        """Jobs of the past that have not come yet."""
         self._open = False
         self._agenda = Agenda()
         self._decided = Decided()
@@ -60,24 +76,59 @@ class Timetable:
         """The instant a job waits for."""
         return self._agenda.due(job_id)
 
-    def open(self) -> None:
-        """All that was there at the start is loaded: jobs that come from now on owe nothing from before."""
+    def open(self) -> dict[str, Rows]:
+        """All that was there at the start is loaded: jobs that come from now on owe nothing from before.
+
+        The jobs of the past that are gone, with what they owed.
+        """
         self._open = True
+        gone = {job_id: self._past.owing.get(job_id, ()) for job_id in self._known}
+        self._known, self._past = {}, Past()
+        return gone
 
     # -- jobs that come, change and go ---------------------------------------------------------------------------
 
-    def load(self, new: Definition, old: Definition | None, now: Instant) -> tuple[Stretch, ...]:
-        """A job came, or took the place of `old`. Returns what was owed and is withdrawn."""
+    def load(self, new: Definition, old: Definition | None, now: Instant) -> Arrival:
+        """A job came, or took the place of `old`."""
         job_id = new.job.job_id
         if old is not None and new.job.enabled and new.schedule == old.schedule:
             # What waits and what its jitter holds back is owed by this version now, and starts when it was to start.
             if (pending := self._agenda.due(job_id)) is None or pending > now:
-                self._plan(new, now)
-            return ()
+                self.plan(new, now)
+            return Arrival(now)
         withdrawn = self.withdraw(old, now) if old else ()
-        self._plan(new, now if self._open else self._since - 1 - self._delay(new.job))
-        # While the first files are read, whoever has lost its id to another file was never in force.
-        return withdrawn if self._open else ()
+        if self._open:
+            self.plan(new, now)
+            return Arrival(now, withdrawn)
+        # While the first files are read, whoever has lost its id to another file was never in force: nothing of it
+        # is said. And what fell while no daemon ran is owed by the jobs that the last one knew.
+        known = self._known.pop(job_id, None)
+        if known is None:
+            self.plan(new, self._since - 1)
+            return Arrival(self._since - 1)
+        if (known.digest, known.terms) == (new.digest, new.terms):
+            return self._go_on(new, known.accounted)
+        since = max(known.accounted, self._past.seen_at or 0)
+        self.plan(new, since)
+        rows = self._past.owing.get(job_id, ())
+        return Arrival(since, tuple(Stretch(first, last, 1 if first == last else None) for first, last in rows))
+
+    def _go_on(self, definition: Definition, accounted: Instant) -> Arrival:
+        """The job is what it was when the last daemon ended."""
+        job_id, unknown = definition.job.job_id, None
+        for first, last in self._past.owing.get(job_id, ()):
+            self._arrears.put(job_id, first, last)
+        if self._past.doubtful_since is not None and definition.job.enabled and definition.schedule is not None:
+            following = definition.schedule.next(accounted, self._boot)
+            if following is not None and following <= self._since:
+                unknown = before(definition.schedule, following, self._since + 1, self._boot)
+                accounted = unknown.last
+        self.plan(definition, accounted)
+        return Arrival(unknown=unknown)
+
+    def delay(self, definition: Definition) -> int:
+        """By how much its starts come after their instants."""
+        return self._delay(definition.job)
 
     def withdraw(self, old: Definition, now: Instant) -> tuple[Stretch, ...]:
         """A job goes. Returns what it owed."""
@@ -104,7 +155,21 @@ class Timetable:
         if len(self._decided) > 2 * jobs + 100:
             self._decided.forget(now - DAY, keep)
 
-    def _plan(self, definition: Definition, after: Instant) -> None:
+    def pass_over(self, definition: Definition, first: Instant, delay: int, now: Instant) -> Stretch:
+        """Let the instants from `first`, which was due after `delay`, pass: none of them is owed."""
+        passed = before(_schedule(definition), first, now - delay + 1, self._boot)
+        self.plan(definition, passed.last)
+        return passed
+
+    def waiting(self, job_id: str) -> Rows:
+        """All that a job has to catch up."""
+        return tuple(self._arrears.of(job_id))
+
+    def take_changed(self) -> set[str]:
+        """The jobs whose `waiting` is not what it was the last time this was asked."""
+        return self._arrears.take_changed()
+
+    def plan(self, definition: Definition, after: Instant) -> None:
         """Put the job's next instant later than `after` on the agenda."""
         job = definition.job
         instant = None
@@ -141,7 +206,7 @@ class Timetable:
                 waiting = [*self._arrears.of(job.job_id), (due.runs.first, due.runs.last)]
                 self._decided.add(job.job_id, schedule, start, boot=boot, now=now, waiting=waiting)
             self._fall_behind(definition, due.runs.first, due.runs.last)
-        self._plan(definition, moment)
+        self.plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
 
     def _fall_behind(self, definition: Definition, first: Instant, last: Instant) -> None:
@@ -186,19 +251,23 @@ class Timetable:
 
     # -- clock steps ---------------------------------------------------------------------------------------------
 
-    def step_boot(self, step: int, jobs: Iterable[Definition]) -> None:
-        """The clock was set. The machine booted as long ago as before: the instant that `@reboot` names goes along."""
+    def step_boot(self, step: int, jobs: Iterable[Definition]) -> Instant | None:
+        """The clock was set. The machine booted as long ago as before: the instant that `@reboot` names goes along.
+
+        That instant, if this boot has one.
+        """
         self._since = min(self._since, self._since + step)
         if self._boot is None:
-            return
+            return None
         old, self._boot = self._boot, self._boot + step
         for definition in jobs:
             job_id = definition.job.job_id
             if self._agenda.due(job_id) == old:
-                self._plan(definition, min(old, self._boot) - 1)
+                self.plan(definition, min(old, self._boot) - 1)
             if (old, old) in self._arrears.of(job_id):
                 self._arrears.drop(job_id)
                 self._arrears.put(job_id, self._boot, self._boot)
+        return self._boot
 
     def step_back(self, definition: Definition, now: Instant) -> None:
         """The clock went back. What lies ahead again and was not decided comes again, what was decided does not."""
@@ -213,7 +282,7 @@ class Timetable:
                     self._arrears.put(job_id, first, before(_schedule(definition), first, now + 1, None).last)
         # An instant that its jitter holds back has come and has not started: nothing before it is left.
         if (pending := self._agenda.due(job_id)) is None or pending > now:
-            self._plan(definition, now)
+            self.plan(definition, now)
 
 
 def _schedule(definition: Definition) -> Schedule:

@@ -1,7 +1,7 @@
 """The runner's one loop: orders come in, runs start and end, answers go out.
 
-Started by the daemon as `python -I -m jobschedd.runner FD`, FD being its end of a socket pair. One thread, one
-selector, nothing that blocks. A pidfd for each run would still need SIGCHLD for the orphans that we inherit as
+Started by the daemon as `python -I -m jobschedd.runner FD LISTENER`: its end of a socket pair, and the socket on which
+the next daemon will call when this one is gone. One thread, one selector, nothing that blocks. A pidfd for each run would still need SIGCHLD for the orphans that we inherit as
 child subreaper, so SIGCHLD wakes the loop for both; a child of ours keeps its number until it is reaped, so
 signalling it by number is safe. Processes that are not ours are signalled by pidfd (tree.py).
 """
@@ -14,9 +14,11 @@ import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from jobschedd.runner import tree
@@ -41,18 +43,22 @@ def _now() -> int:
 
 
 class _Run:
-    __slots__ = ("pid", "pipe", "run_id")
+    __slots__ = ("at", "note", "pid", "pipe", "run_id")
 
-    def __init__(self, run_id: str, pid: int, pipe: Pipe | None) -> None:
+    def __init__(self, run_id: str, pid: int, pipe: Pipe | None, note: dict[str, Any]) -> None:
         self.run_id = run_id
         self.pid = pid
         self.pipe = pipe
         """None where its output goes to the journal by itself."""
+        self.note = note
+        """What the next daemon wants to know of it."""
+        self.at = _now()
 
 
 class Runner:
-    def __init__(self, daemon: socket.socket, soft_files: int) -> None:
+    def __init__(self, daemon: socket.socket, listener: socket.socket, soft_files: int) -> None:
         self._daemon: socket.socket | None = daemon
+        self._listener = listener
         self._soft_files = soft_files
         self._frames = Frames()
         self._outgoing = bytearray()
@@ -61,20 +67,23 @@ class Runner:
         self._no_room_until = 0.0
         self._runs: dict[str, _Run] = {}
         self._by_pid: dict[int, _Run] = {}
+        self._unrecorded: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {}
+        """By run id: `refused` or `ended`, what was said of it, and its note; until a daemon has recorded it."""
         self._leftovers: dict[int, float] = {}
         """Orphans of runs that are over, and when they are killed."""
         self._deaths = False
         """Something has ended since the orphans were last looked at."""
         self._selector = selectors.DefaultSelector()
         self._selector.register(daemon, selectors.EVENT_READ, self._hear)
+        self._selector.register(listener, selectors.EVENT_READ, self._change_daemon)
         self._deaths_fd = wake_on_sigchld(soft_files)
         self._selector.register(self._deaths_fd, selectors.EVENT_READ, self._reap)
         self._pipes = Pipes(self._selector, self._say)
-        self._say({"hello": VERSION, "pid": os.getpid()})
+        self._greet()
 
     def serve(self) -> None:
-        """Until the daemon is gone and no run is left. (The next daemon will find us here once it can adopt.)"""
-        while self._daemon is not None or self._runs or self._waiting or self._leftovers:
+        """Until the daemon is gone and nothing is left to be told to the next one."""
+        while self._daemon is not None or self._runs or self._waiting or self._leftovers or self._unrecorded:
             for key, events in self._selector.select(self._patience()):
                 if events & selectors.EVENT_WRITE:
                     self._flush()
@@ -97,10 +106,12 @@ class Runner:
     def _hear(self) -> None:
         if self._daemon is None:
             return  # lost by what came before in the same look
+        with suppress(BlockingIOError):
+            self._hear_some(self._daemon)
+
+    def _hear_some(self, daemon: socket.socket) -> None:
         try:
-            piece = self._daemon.recv(1 << 20)
-        except BlockingIOError:
-            return
+            piece = daemon.recv(1 << 20)
         except ConnectionError:
             piece = b""
         if not piece:
@@ -108,6 +119,36 @@ class Runner:
             return
         for order in self._frames.feed(piece):
             self._obey(order)
+
+    def _greet(self) -> None:
+        runs = [{"run": run.note, "pid": run.pid, "at": run.at} for run in self._runs.values()]
+        runs += [{"run": order["run"], "pid": None, "at": None} for order in self._waiting]
+        runs += [{"run": note, "pid": None, "at": note.get("began")} for _, _, note in self._unrecorded.values()]
+        self._say({"hello": VERSION, "pid": os.getpid(), "runs": runs})
+        for kind, answer, _ in self._unrecorded.values():
+            self._say({kind: [answer]})
+
+    def _change_daemon(self) -> None:
+        """A new daemon calls: the one before is gone, or it would hold the lock."""
+        try:
+            caller, _ = self._listener.accept()
+        except OSError:
+            return  # gone again
+        _, uid, _ = struct.unpack("3i", caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.geteuid():
+            caller.close()
+            return
+        try:
+            while self._daemon is not None:
+                self._hear_some(self._daemon)  # the last orders of the one before: claimed, so they are started
+        except BlockingIOError:
+            caller.close()  # it lives
+            return
+        caller.setblocking(False)
+        self._daemon = socket.socket(fileno=above(caller.detach(), self._soft_files))
+        self._frames = Frames()
+        self._selector.register(self._daemon, selectors.EVENT_READ, self._hear)
+        self._greet()
 
     def _lose_daemon(self) -> None:
         if self._daemon is None:
@@ -130,6 +171,9 @@ class Runner:
                 self._end(run_ids, number)
             case {"took": size}:
                 self._pipes.took(size)
+            case {"recorded": run_ids}:
+                for run_id in run_ids:
+                    self._unrecorded.pop(run_id, None)
             case {"orphans": orphans}:
                 tree.end({orphan["run_id"]: orphan["pid"] for orphan in orphans}, signal.SIGKILL)
             case _:
@@ -170,12 +214,17 @@ class Runner:
                 self._no_room_until = time.monotonic() + TRY_AGAIN
                 break
             except CannotStart as error:
-                self._say({"refused": [{"run_id": order["run_id"], "reason": str(error)}]})
+                self._refuse(order, str(error))
             else:
-                started.append({"run_id": run.run_id, "pid": run.pid, "at": _now()})
+                started.append({"run_id": run.run_id, "pid": run.pid, "at": run.at})
             self._waiting.popleft()
         if started:
             self._say({"started": started})
+
+    def _refuse(self, order: dict[str, Any], reason: str) -> None:
+        answer = {"run_id": order["run_id"], "reason": reason}
+        self._unrecorded[order["run_id"]] = ("refused", answer, order["run"])
+        self._say({"refused": [answer]})
 
     def _start(self, order: dict[str, Any]) -> _Run:
         pipe = None
@@ -192,7 +241,7 @@ class Runner:
         finally:
             if output is not None:
                 os.close(output)
-        run = _Run(order["run_id"], pid, pipe)
+        run = _Run(order["run_id"], pid, pipe, order["run"])
         self._runs[run.run_id] = run
         self._by_pid[pid] = run
         if pipe is not None:
@@ -204,7 +253,7 @@ class Runner:
     def _end(self, run_ids: list[str], number: int) -> None:
         for order in [order for order in self._waiting if order["run_id"] in run_ids]:
             self._waiting.remove(order)
-            self._say({"refused": [{"run_id": order["run_id"], "reason": "stopped before it could start"}]})
+            self._refuse(order, "stopped before it could start")
         tree.end({run_id: self._runs[run_id].pid for run_id in run_ids if run_id in self._runs}, number)
 
     def _reap(self) -> None:
@@ -233,7 +282,7 @@ class Runner:
         if run.pipe is not None:
             self._pipes.finish(run.pipe)
         code = os.waitstatus_to_exitcode(status)
-        return {
+        answer = {
             "run_id": run.run_id,
             "at": at,
             "exit_code": code if code >= 0 else None,
@@ -241,6 +290,8 @@ class Runner:
             "cpu_usec": round((usage.ru_utime + usage.ru_stime) * 1_000_000),
             "memory_peak": usage.ru_maxrss * 1024,
         }
+        self._unrecorded[run.run_id] = ("ended", answer, run.note | {"began": run.at})
+        return answer
 
     def _end_leftovers(self) -> None:
         """End what runs have left behind: a run is over when its main process is.
@@ -281,7 +332,9 @@ def main() -> None:
     soft_files = stand_alone()
     daemon = socket.socket(fileno=above(int(sys.argv[1]), soft_files))
     daemon.setblocking(False)
-    runner = Runner(daemon, soft_files)
+    listener = socket.socket(fileno=above(int(sys.argv[2]), soft_files))
+    listener.setblocking(False)
+    runner = Runner(daemon, listener, soft_files)
     # Fork copies page tables; a collector that wanders through old objects makes it copy the pages too.
     gc.freeze()
     runner.serve()

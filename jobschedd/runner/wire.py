@@ -1,7 +1,9 @@
 """How daemon and runner speak: four bytes of length, big-endian, then that many bytes of JSON.
 
-The daemon orders: `start`, `end`, `took`, `orphans`. The runner answers: `started`, `refused`, `ended`, `output`.
-Each frame is one object with one of these keys; VERSION goes first, both ways, in a `hello`.
+The daemon orders: `start`, `end`, `took`, `recorded`, `orphans`. The runner answers: `started`, `refused`, `ended`, `output`.
+Each frame is one object with one of these keys; VERSION goes first, both ways, in a `hello`. The runner's hello says
+what it has: `runs`, with the orders they were started by. What it has said to be `refused` or `ended` it says again to
+each daemon that comes, until one has `recorded` it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import struct
 from typing import Any
 
-VERSION = 1
+VERSION = 2
 LONGEST = 256 << 20
 """Bytes of a frame. 32 starts go together, each from a file of at most 1 MiB, whose letters may take six bytes here."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -14,18 +15,21 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.event import show_instant
-from jobschedd.model.message import RunEnded, RunnerLost, RunRefused, RunStarted
-from jobschedd.model.run import SECOND, Ending
+from jobschedd.model.message import RunEnded, RunFound, RunnerFound, RunnerLost, RunRefused, RunStarted
+from jobschedd.model.run import SECOND, Cause, Ending, Run
 from jobschedd.runner.wire import VERSION, Frames, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jobschedd.model.launch import Launch
-    from jobschedd.model.run import Run
+    from jobschedd.model.record import Open
     from jobschedd.ports import Clock, Inbox
 
 JOURNAL_STREAMS = "/run/systemd/journal/stdout"
+
+PATIENCE = 5.0
+"""Seconds in which a runner that works has answered a call."""
 
 LIVED = 10 * SECOND
 """A runner that lived this long is taken to work."""
@@ -43,15 +47,17 @@ class RunnerProcess:
         clock: Clock,
         on_output: Callable[[str, str, str, Callable[[], None]], None],
         *,
+        runtime_dir: str,
         journal: str | None = JOURNAL_STREAMS,
     ) -> None:
-        """`on_output` gets job id, run id, a piece of text, and what to call once that is written.
+        """`runtime_dir`: where the runner waits for the next daemon. `on_output` gets job id, run id, a piece of text, and what to call once that is written.
 
         `journal`: where journald takes streams; None sends all output through `on_output`.
         """
         self._inbox = inbox
         self._clock = clock
         self._on_output = on_output
+        self._call = os.path.join(runtime_dir, "runner")
         self._journal = journal
         self._lock = threading.Lock()
         """Guards the four below, which the scheduler's thread and ours share."""
@@ -63,20 +69,67 @@ class RunnerProcess:
         self._given: dict[str, int | None] = {}
         """The runs that the runner of now was told of and that have not ended, with their pids once known."""
         self._process: subprocess.Popen[bytes] | None = None
+        """None for one that another daemon has started."""
+        self._pid: int | None = None
         self._began = 0
         self._deaths = 0
+        self._frames = Frames()
+        self._unheard: list[dict[str, Any]] = []
+        """What a runner that was found has said after its greeting."""
         self._closing = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread = threading.Thread(target=self._serve, name="runner-link", daemon=True)
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        return self._pid
 
-    def open(self) -> None:
-        """Start the runner process and the thread that hears it."""
-        self._begin([])
+    def open(self, orphans: Sequence[Open] = ()) -> None:
+        """Find the runner of the daemon before us, or start one, and the thread that hears it.
+
+        `orphans`: what was running when the last daemon ended. Without its runner nobody watches them: they are ended.
+        """
+        greeting = self._find()
+        if greeting is None:
+            lost = [{"run_id": claim.run.run_id, "pid": claim.pid} for claim in orphans if claim.pid is not None]
+            self._begin(lost)
+            self._inbox.put(RunnerFound())
+        else:
+            self._inbox.put(RunnerFound(tuple(_found(run) for run in greeting["runs"])))
+            self._given = {run["run"]["run_id"]: run["pid"] for run in greeting["runs"]}
         self._thread.start()
+
+    def _find(self) -> dict[str, Any] | None:
+        """Call the runner of the daemon before us; what it says it has. None: there is none that we understand."""
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(PATIENCE)
+        messages: list[dict[str, Any]] = []
+        try:
+            ours.connect(self._call)
+            _, uid, _ = struct.unpack("3i", ours.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if uid != os.geteuid():
+                raise ConnectionError
+            while not messages:
+                piece = ours.recv(1 << 18)
+                if not piece:
+                    raise ConnectionError
+                messages = self._frames.feed(piece)
+        except OSError:
+            ours.close()
+            self._frames = Frames()
+            return None
+        greeting, *self._unheard = messages
+        if greeting.get("hello") != VERSION:
+            ours.close()
+            return None
+        ours.setblocking(False)
+        self._pid = greeting["pid"]
+        self._began = self._clock.elapsed()
+        with self._lock:
+            self._socket = ours
+            self._queue.append((pack({"hello": VERSION, "journal": self._journal}), []))
+            self._flush()
+        return greeting
 
     def alive(self) -> bool:
         return self._thread.is_alive()
@@ -99,6 +152,9 @@ class RunnerProcess:
 
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         self._send({"end": list(run_ids), "signal": signal})
+
+    def forget(self, run_ids: Sequence[str]) -> None:
+        self._send({"recorded": list(run_ids)})
 
     def _send(self, order: dict[str, Any], run_ids: Sequence[str] = ()) -> None:
         """Put an order on its way: at once where the socket takes it, else by our thread."""
@@ -133,15 +189,17 @@ class RunnerProcess:
     def _begin(self, orphans: list[dict[str, Any]]) -> None:
         """Start a runner. It gets no ^C of a terminal, no environment of ours, and one descriptor."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with its:
+        with its, self._listen() as listener:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "jobschedd.runner", str(its.fileno())],
+                [sys.executable, "-I", "-m", "jobschedd.runner", str(its.fileno()), str(listener.fileno())],
                 stdin=subprocess.DEVNULL,
                 cwd="/",
                 env={name: os.environ[name] for name in ("LANG", "PATH") if name in os.environ},
-                pass_fds=(its.fileno(),),
+                pass_fds=(its.fileno(), listener.fileno()),
                 start_new_session=True,
             )
+        self._pid = self._process.pid
+        self._frames = Frames()
         ours.setblocking(False)
         self._began = self._clock.elapsed()
         greeting: list[dict[str, Any]] = [{"hello": VERSION, "journal": self._journal}]
@@ -152,7 +210,22 @@ class RunnerProcess:
             self._queue.extendleft((pack(order), []) for order in reversed(greeting))
             self._flush()
 
+    def _listen(self) -> socket.socket:
+        """Where the next daemon will call. 0600 by our umask: nobody else's business."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with suppress(FileNotFoundError):
+            os.unlink(self._call)
+        # Where that is not possible the runner listens on a socket without a name: the next daemon will not find it.
+        with suppress(OSError):
+            listener.bind(self._call)
+        with suppress(OSError):
+            listener.listen(1)
+        return listener
+
     def _serve(self) -> None:
+        for answer in self._unheard:
+            self._take(answer)
+        self._unheard = []
         while not self._closing.is_set():
             self._hear_until_it_ends()
             if not self._closing.is_set():
@@ -160,7 +233,7 @@ class RunnerProcess:
 
     def _hear_until_it_ends(self) -> None:
         assert self._socket is not None
-        frames = Frames()
+        frames = self._frames
         with DefaultSelector() as selector:
             selector.register(self._wake_read, EVENT_READ)
             selector.register(self._socket, EVENT_READ)
@@ -213,9 +286,8 @@ class RunnerProcess:
 
         The processes of its runs, for the next one to end.
         """
-        assert self._process is not None
         assert self._socket is not None
-        reason = _how_it_ended(self._process)
+        reason = _how_it_ended(self._process) if self._process else "its end was not ours to see"
         with self._lock:
             self._socket.close()
             self._socket = None
@@ -234,8 +306,35 @@ class RunnerProcess:
         return [{"run_id": run_id, "pid": pid} for run_id, pid in given.items() if pid is not None]
 
 
+def _found(told: dict[str, Any]) -> RunFound:
+    note = told["run"]
+    run = Run(
+        run_id=note["run_id"],
+        job_id=note["job_id"],
+        scheduled_at=note["instant"],
+        cause=Cause(note["cause"]),
+        labels=tuple((name, value) for name, value in note["labels"]),
+        success_codes=tuple(note["success_codes"]),
+        attempt=note["attempt"],
+        definition=note["definition"],
+        synchronised=note["synchronised"],
+    )
+    return RunFound(run, told["pid"], told["at"])
+
+
 def _order(run: Run, launch: Launch) -> dict[str, Any]:
     return {
+        "run": {
+            "run_id": run.run_id,
+            "job_id": run.job_id,
+            "instant": run.scheduled_at,
+            "cause": run.cause,
+            "labels": run.labels,
+            "success_codes": run.success_codes,
+            "attempt": run.attempt,
+            "definition": run.definition,
+            "synchronised": run.synchronised,
+        },
         "run_id": run.run_id,
         "job_id": run.job_id,
         "argv": launch.argv,
@@ -248,7 +347,7 @@ def _order(run: Run, launch: Launch) -> dict[str, Any]:
         "stdin": launch.stdin,
         "timezone": launch.timezone,
         "scheduled_at": show_instant(run.scheduled_at),
-        "attempt": 1,
+        "attempt": run.attempt,
     }
 
 

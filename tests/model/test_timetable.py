@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobschedd.model.host import Host
+from jobschedd.model.record import Past
 from jobschedd.model.run import DAY, HOUR
 from jobschedd.model.timetable import Timetable
 from tests.conftest import at, definition
@@ -11,7 +12,7 @@ EIGHT = at("2026-11-23 08:00")
 
 
 def test_a_job_that_is_set_aside_owes_nothing_any_more() -> None:
-    timetable = Timetable(Host(since=EIGHT))
+    timetable = Timetable(Host(since=EIGHT), Past())
     timetable.open()
     job = definition("a", "0 * * * *", catch_up="1d", coalesce=False)
     timetable.load(job, None, EIGHT)
@@ -24,7 +25,7 @@ def test_a_job_that_is_set_aside_owes_nothing_any_more() -> None:
 
 
 def test_what_was_decided_for_jobs_that_are_gone_is_let_go_of() -> None:
-    timetable = Timetable(Host(since=EIGHT))
+    timetable = Timetable(Host(since=EIGHT), Past())
     timetable.open()
     for number in range(150):
         job = definition(f"j{number}", "0 9 * * *")

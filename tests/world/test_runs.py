@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import pytest
@@ -40,7 +42,10 @@ class Runs:
         self._heard: SimpleQueue[None] = SimpleQueue()
         self.unwritten: list[Callable[[], None]] | None = None
         """Where output is kept as if stderr did not take it; None: it is taken at once."""
-        self.process = RunnerProcess(self.inbox, self.clock, self._hear, journal=None)
+        self.directory = mkdtemp()
+        self.process = RunnerProcess(
+            self.inbox, self.clock, self._hear, runtime_dir=self.directory, journal=None
+        )
         self.process.open()
         self.unread: list[Message] = []
         self._count = 0
@@ -86,7 +91,10 @@ class Runs:
                     self.unread.remove(message)
                     return message
             try:
-                self.unread.append(self.inbox.get(timeout=max(0.001, deadline - time.monotonic())))
+                received = self.inbox.get(timeout=max(0.001, deadline - time.monotonic()))
+                if isinstance(received, RunEnded | RunRefused):
+                    self.process.forget([received.run_id])
+                self.unread.append(received)
             except Empty:
                 raise AssertionError(f"no {kind.__name__}; there is {self.unread}") from None
 
@@ -109,6 +117,7 @@ class Runs:
 def runs() -> Iterator[Runs]:
     made = Runs()
     yield made
+    shutil.rmtree(made.directory)
     made.process.close()
 
 

@@ -22,6 +22,7 @@ from jobschedd.model.event.house import (
 )
 from jobschedd.model.event.jobs import JobLoaded, JobQuarantined, JobRemoved, ProblemCleared, ProblemFound
 from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Event, show_instant
+from jobschedd.model.event.record import ClaimRefused, JobPaused, RecordFailing, RecordHealed, RecordSetAside
 from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished
 
 KINDS: tuple[type[Event], ...] = (
@@ -45,6 +46,11 @@ KINDS: tuple[type[Event], ...] = (
     ClockUnsynchronised,
     RunnerDied,
     DirectoryChanged,
+    RecordFailing,
+    RecordHealed,
+    RecordSetAside,
+    ClaimRefused,
+    JobPaused,
     StateDumped,
     Remark,
     LinesDropped,
@@ -57,6 +63,7 @@ __all__ = [
     "KINDS",
     "NOTICE",
     "WARNING",
+    "ClaimRefused",
     "ClockStepped",
     "ClockUnsynchronised",
     "DaemonReady",
@@ -67,12 +74,16 @@ __all__ = [
     "Event",
     "InstantPassed",
     "JobLoaded",
+    "JobPaused",
     "JobQuarantined",
     "JobRemoved",
     "LinesDropped",
     "MachineSlept",
     "ProblemCleared",
     "ProblemFound",
+    "RecordFailing",
+    "RecordHealed",
+    "RecordSetAside",
     "Remark",
     "RunBegan",
     "RunDue",

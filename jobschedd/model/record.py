@@ -1,0 +1,160 @@
+"""What is written down: the entries of the record, and what of it a starting daemon goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobschedd.model.run import Ending, Instant, Outcome, Run
+
+Rows = tuple[tuple["Instant", "Instant"], ...]
+"""First and last of each row of instants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A start that is about to be made. Of one (job, instant, attempt) there is one, ever."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    run_id: str
+    pid: int
+    started_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a claim ended: a run that is over, or one that could not be started."""
+
+    run_id: str
+    outcome: Outcome
+    ended_at: Instant
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Instants in a row that did not become runs."""
+
+    run: Run
+    """Of the last one of them."""
+    outcome: Outcome
+    reason: str
+    first: Instant
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """A version of a job is in force from `since` on, and the one before it no longer."""
+
+    job_id: str
+    digest: str
+    path: str
+    terms: str
+    """JSON: the keys of the job file that say when; what an audit computes the instants from."""
+    delay: int
+    """By how much its starts come after their instants."""
+    since: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """The job is gone."""
+
+    job_id: str
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """All that a job has to catch up now."""
+
+    job_id: str
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    job_id: str
+    since: Instant | None
+    """None: it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The clock was set back to `now`: what was said to be missed or coalesced later than that lies ahead again."""
+
+    now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The instant that `@reboot` names. A clock step gives it another one in the same boot."""
+
+    boot_id: str
+    instant: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The daemon had decided all that was due at `now`."""
+
+    now: Instant
+
+
+Entry = (
+    Claimed | Began | Ended | Passed | Defined | Undefined | Owing | Paused | TakenBack | Booted | Alive
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A job that was in force when the last daemon ended."""
+
+    digest: str
+    terms: str
+    accounted: Instant
+    """All its instants up to here have an outcome, or are owed by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A claim without an end."""
+
+    run: Run
+    pid: int | None
+    started_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the record says when a daemon starts."""
+
+    seen_at: Instant | None = None
+    """When the last daemon was last known to decide; None: there was none."""
+    known: Mapping[str, Known] = field(default_factory=dict)
+    owing: Mapping[str, Rows] = field(default_factory=dict)
+    open: tuple[Open, ...] = ()
+    paused: frozenset[str] = frozenset()
+    boot: Instant | None = None
+    """The instant of this boot of the machine, if it was seen before."""
+    set_aside: str | None = None
+    """Where a record that could not be read was put; this one is new then."""
+    doubtful_since: Instant | None = None
+    """The last daemon could not write from here on: what it has started since is not known."""
+
+
+class RecordFailed(Exception):  # noqa: N818 - as the event is called
+    """The store could not write, and nothing of what was to be written is."""
+
+    def __init__(self, reason: str, *, broken: bool = False) -> None:
+        super().__init__(reason)
+        self.broken = broken
+        """What is there cannot be used any more: it is to be set aside, and a new one begun."""

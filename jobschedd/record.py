@@ -1,0 +1,173 @@
+"""What the scheduler decides and hears, on its way to the store and to whoever listens: written and said as one.
+
+Claims are durable before they are started. All else is gathered for a moment, so that a thousand ends are not a
+thousand transactions. While the store fails, everything is kept here and jobs go on: no instant is started twice as
+long as this process lives, and the store's marker tells the next one from when on it cannot know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobschedd.model import event
+from jobschedd.model.record import Alive, Began, Claimed, Ended, Passed, RecordFailed
+from jobschedd.model.run import MINUTE, SECOND, Instant, Outcome, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jobschedd.model.record import Entry
+    from jobschedd.model.run import Ending
+    from jobschedd.ports import Clock, Listener, Store
+
+PATIENCE = 20_000
+"""Microseconds for which what is no claim waits for company."""
+
+ENOUGH = 512
+"""Entries that are company enough."""
+
+AGAIN = SECOND
+"""How long after a failure the store is tried again."""
+
+MOST_KEPT = 200_000
+"""Entries that are kept in memory while the store fails; some 100 MB. Beyond, the oldest are dropped and counted."""
+
+HEARTBEAT = 5 * MINUTE
+"""How much of the past is not known to have been watched when the machine loses its power."""
+
+
+class Record:
+    def __init__(
+        self, store: Store, clock: Clock, listen: Listener, everything: Callable[[], list[Entry]], patience: int
+    ) -> None:
+        """`everything`: what a new record has to be told of the present."""
+        self._store = store
+        self._clock = clock
+        self._listen = listen
+        self._everything = everything
+        self._patience = patience
+        self._entries: list[Entry] = []
+        self._flush_at: Instant | None = None
+        self._alive: Instant | None = None
+        self.degraded = ""
+        """Why the store fails; empty: it does not."""
+        self._failing_since = 0
+        self._try_again = 0
+        """By elapsed time."""
+        self._dropped = 0
+        self._recorded: list[str] = []
+
+    # -- what happened -------------------------------------------------------------------------------------------
+
+    def note(self, entry: Entry) -> None:
+        """Write this down in a moment."""
+        self._entries.append(entry)
+        if self._flush_at is None:
+            self._flush_at = self._clock.now() + self._patience
+
+    def claim(self, runs: Sequence[Run]) -> frozenset[str]:
+        """Write these starts down before they are made, with all that was noted before.
+
+        The ids of those that must not be made: the record says that their instant was started before.
+        """
+        self._entries += (Claimed(run) for run in runs)
+        refused = self._write()
+        for run in runs:
+            if run.run_id in refused:
+                self._listen(event.ClaimRefused(run.job_id, event.show_instant(run.scheduled_at)))
+        return refused
+
+    def began(self, run: Run, pid: int, started_at: Instant) -> None:
+        self.note(Began(run.run_id, pid, started_at))
+        self._listen(event.RunBegan(run, pid, started_at))
+
+    def ended(
+        self, run: Run, outcome: Outcome, ending: Ending, started_at: Instant | None, ended_at: Instant
+    ) -> None:
+        self.note(Ended(run.run_id, outcome, ended_at, ending))
+        if outcome is Outcome.SKIPPED:
+            self._listen(event.InstantPassed(run, outcome, ending.reason, run.scheduled_at, 1))
+        else:
+            self._listen(event.RunFinished(run, outcome, ending, started_at, ended_at))
+
+    def passed(self, run: Run, outcome: Outcome, reason: str, first: Instant, count: int | None) -> None:
+        self.note(Passed(run, outcome, reason, first, count))
+        self._listen(event.InstantPassed(run, outcome, reason, first, count))
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    @property
+    def flush_at(self) -> Instant | None:
+        """When `flush` wants to be called."""
+        return self._flush_at
+
+    def take_recorded(self) -> list[str]:
+        """The runs whose ends have been written since the last time this was asked."""
+        recorded, self._recorded = self._recorded, []
+        return recorded
+
+    def flush(self, now: Instant, *, at_once: bool = False) -> None:
+        """Write what waits, if it has waited long enough. All that was due at `now` has been decided."""
+        due = self._flush_at is not None and (now >= self._flush_at or len(self._entries) >= ENOUGH)
+        beat = self._alive is None or not -HEARTBEAT < now - self._alive < HEARTBEAT
+        if not (due or beat or (at_once and self._entries)):
+            return
+        self._alive = now
+        if not self.degraded:
+            self._entries.append(Alive(now))
+        self._write()
+
+    def close(self, now: Instant) -> int:
+        """Write what waits, for the last time; how many entries could not be written."""
+        self._try_again = 0
+        self.flush(now, at_once=True)
+        self._store.close()
+        return len(self._entries) if self.degraded else 0
+
+    def _write(self) -> frozenset[str]:
+        self._flush_at = None
+        if self.degraded and self._clock.elapsed() < self._try_again:
+            self._keep()
+            return frozenset()
+        try:
+            refused = self._store.write(self._entries)
+        except RecordFailed as error:
+            self._fail(error)
+            return frozenset()
+        if self.degraded:
+            self._heal()
+        self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
+        self._entries.clear()
+        return refused
+
+    def _fail(self, error: RecordFailed) -> None:
+        now = self._clock.now()
+        if not self.degraded:
+            self._failing_since = self._clock.elapsed()
+            noted = self._store.doubt(now)
+            self._listen(event.RecordFailing(str(error), noted))
+        self.degraded = str(error)
+        self._try_again = self._clock.elapsed() + AGAIN
+        if error.broken:
+            try:
+                path = self._store.set_aside(now)
+            except OSError:
+                return  # as long as that cannot be done, nothing can be written
+            self._listen(event.RecordSetAside(str(error), path))
+            self._entries[:0] = self._everything()
+            self._try_again = 0
+        self._keep()
+
+    def _keep(self) -> None:
+        self._flush_at = self._clock.now() + AGAIN
+        excess = len(self._entries) - MOST_KEPT
+        if excess > 0:
+            del self._entries[:excess]
+            self._dropped += excess
+
+    def _heal(self) -> None:
+        self._store.doubt(None)
+        took = self._clock.elapsed() - self._failing_since
+        self._listen(event.RecordHealed(len(self._entries), self._dropped, took))
+        self.degraded = ""
+        self._dropped = 0

@@ -1,0 +1,1 @@
+UPDATE run SET pid = ?, started_at = ? WHERE run_id = ?

@@ -1,0 +1,1 @@
+INSERT INTO boot (boot_id, instant) VALUES (?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO definition (job_id, digest, path, terms, delay, since) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,0 +1,28 @@
+-- Up to where each job's instants are accounted for. What a wrong clock put later than :now does not count; a manual
+-- run is no instant of the schedule.
+SELECT
+    definition.job_id,
+    definition.digest,
+    definition.terms,
+    max(
+        definition.since,
+        definition.forgotten,
+        coalesce((
+            SELECT run.scheduled_at FROM run
+            WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.cause <> 'manual'
+            ORDER BY run.scheduled_at DESC LIMIT 1
+        ), 0),
+        coalesce((
+            SELECT passed.scheduled_at FROM passed
+            WHERE passed.job_id = definition.job_id AND passed.scheduled_at <= :now
+            ORDER BY passed.scheduled_at DESC LIMIT 1
+        ), 0),
+        -- A clock step has given the boot another instant: whoever had the one before has had this one.
+        CASE WHEN EXISTS (
+            SELECT 1 FROM run
+            WHERE run.job_id = definition.job_id
+            AND run.scheduled_at IN (SELECT boot.instant FROM boot WHERE boot.boot_id = :boot_id)
+        ) THEN coalesce(:boot, 0) ELSE 0 END
+    )
+FROM definition
+WHERE definition.until IS NULL

@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO paused (job_id, since) VALUES (?, ?)

@@ -1,0 +1,1 @@
+DELETE FROM paused WHERE job_id = ?

@@ -1,0 +1,1 @@
+DELETE FROM owing WHERE job_id = ?

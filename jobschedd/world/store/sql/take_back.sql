@@ -1,0 +1,1 @@
+DELETE FROM passed WHERE first_at > ? AND outcome IN ('missed', 'coalesced')

@@ -1,0 +1,1 @@
+UPDATE definition SET until = max(since, ?) WHERE job_id = ? AND until IS NULL

@@ -1,0 +1,304 @@
+"""Writes the record: one file, one connection, one transaction for all that is handed over together."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from jobschedd.model.error import CannotRun
+from jobschedd.model.record import (
+    Alive,
+    Began,
+    Booted,
+    Claimed,
+    Defined,
+    Ended,
+    Entry,
+    Known,
+    Open,
+    Owing,
+    Passed,
+    Past,
+    Paused,
+    RecordFailed,
+    Rows,
+    TakenBack,
+    Undefined,
+)
+from jobschedd.model.run import Cause, Run
+from jobschedd.world.store.marker import Marker
+from jobschedd.world.store.statement import SCHEMA, SQL
+
+if TYPE_CHECKING:
+    from jobschedd.model.run import Instant
+
+    _Execute = Callable[..., sqlite3.Cursor]
+
+NAME = "record.db"
+
+PATIENCE = 0.05
+"""Seconds that a write waits for somebody else's lock: the scheduler waits with it."""
+
+CHECKED = 64 << 20
+"""Bytes up to which a record is looked through before it is believed; a second a gigabyte would hold up the start."""
+
+_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PASSES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+"""What says nothing against the file."""
+
+
+def record_path(setting: str | None, state_dir: str) -> str:
+    """Where the record is: by the setting `store`, else in the state directory."""
+    return setting.removeprefix("sqlite://") if setting else os.path.join(state_dir, NAME)
+
+
+class SqliteStore:
+    """Implements ports.Store. Used by one thread at a time."""
+
+    def __init__(self, path: str, *, host: str, marker: Marker) -> None:
+        self._path = path
+        self._host = host
+        self._marker = marker
+        self._db: sqlite3.Connection | None = None
+        self._inode: tuple[int, int] | None = None
+
+    # -- opening -------------------------------------------------------------------------------------------------
+
+    def open(self, now: Instant, boot_id: str) -> Past:
+        """Open the record, or begin one, and tell what it says. Raises CannotRun where a newer version wrote it.
+
+        One that cannot be read is put aside under another name, never deleted, and a new one is begun. One that
+        cannot be written is told by the first write.
+        """
+        set_aside = None
+        try:
+            self._connect()
+            past = self._past(now, boot_id)
+        except RecordFailed as error:
+            if not error.broken:
+                raise
+            set_aside = self.set_aside(now)
+            self._connect()
+            past = Past(set_aside=set_aside)
+        return past
+
+    def _connect(self) -> None:
+        """Raises RecordFailed, CannotRun."""
+        self.close()
+        if os.path.islink(self._path):
+            raise RecordFailed(f"{self._path} is a symbolic link; remove it")
+        try:
+            new = not os.path.exists(self._path) or not os.path.getsize(self._path)
+            # 0600 whatever the umask: what ran, and how, is nobody else's.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            db = sqlite3.connect(self._path, PATIENCE, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            raise RecordFailed(f"{self._path}: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise _failed(error) from None
+        try:
+            # A record may come from a backup, or from somebody else: nothing in it is run.
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("PRAGMA cell_size_check = ON")
+            if new:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA journal_size_limit = {CHECKED}")
+            _bring_up_to_date(db, self._path)
+            if os.path.getsize(self._path) <= CHECKED:
+                (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                if found != "ok":
+                    raise RecordFailed(found, broken=True)
+        except sqlite3.Error as error:
+            db.close()
+            raise _failed(error) from None
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        self._inode = _inode(self._path)
+
+    def set_aside(self, now: Instant) -> str:
+        """Give a record that cannot be used another name; which."""
+        self.close()
+        aside = f"{self._path}.unusable-{now}"
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.rename(self._path + suffix, aside + suffix)
+        return aside
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    # -- the past ------------------------------------------------------------------------------------------------
+
+    def _past(self, now: Instant, boot_id: str) -> Past:
+        assert self._db is not None
+        query = self._db.execute
+        try:
+            boot = query(SQL.past_boot, (boot_id,)).fetchone()
+            seen = query(SQL.past_seen).fetchone()
+            facts = {"now": now, "boot_id": boot_id, "boot": boot[0] if boot else None}
+            owing: dict[str, Rows] = {}
+            for job_id, first, last in query(SQL.past_owing):
+                owing[job_id] = (*owing.get(job_id, ()), (first, last))
+            return Past(
+                seen_at=seen[0] if seen else None,
+                known={job_id: Known(*row) for job_id, *row in query(SQL.past_jobs, facts)},
+                owing=owing,
+                open=tuple(_open(row) for row in query(SQL.past_open)),
+                paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
+                boot=boot[0] if boot else None,
+                doubtful_since=self._marker.read(),
+            )
+        except sqlite3.Error as error:
+            raise _failed(error) from None
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def write(self, entries: Sequence[Entry]) -> frozenset[str]:
+        """Write these in one transaction; it is durable when this returns. Raises RecordFailed, then none of it is.
+
+        The run ids of claims that are not made, because the instant was claimed before.
+        """
+        if self._db is None:
+            self._connect()
+        elif _inode(self._path) != self._inode:
+            # Deleted or replaced under us: what we would write would go with the old file.
+            self.close()
+            raise RecordFailed(f"{self._path} was taken away", broken=True)
+        assert self._db is not None
+        refused = set()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for entry in entries:
+                if not self._put(self._db.execute, entry):
+                    assert isinstance(entry, Claimed)
+                    refused.add(entry.run.run_id)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            failed = _failed(error)
+            if error.sqlite_errorcode & 0xFF not in _PASSES:
+                # After an error of the disk the file is looked at anew before it is believed.
+                self.close()
+            raise failed from None
+        return frozenset(refused)
+
+    def _put(self, execute: _Execute, entry: Entry) -> bool:
+        """Write one; False: a claim that stands already."""
+        match entry:
+            case Claimed(run):
+                values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, self._host)
+                return execute(SQL.claim, values).rowcount == 1
+            case Began(run_id, pid, started_at):
+                execute(SQL.begin, (pid, started_at, run_id))
+            case Ended(run_id, outcome, ended_at, ending):
+                usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
+                execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
+            case Passed(run, outcome, reason, first, count):
+                run_id, job_id, last, definition, cause = _head(run)
+                row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
+                execute(SQL.pass_over, (*row, run.synchronised, self._host))
+            case Defined(job_id, digest, path, terms, delay, since):
+                execute(SQL.undefine, (since, job_id))
+                execute(SQL.define, (job_id, digest, path, terms, delay, since))
+            case Undefined(job_id, until):
+                execute(SQL.undefine, (until, job_id))
+            case Owing(job_id, rows):
+                execute(SQL.settle, (job_id,))
+                for first, last in rows:
+                    execute(SQL.owe, (job_id, first, last))
+            case Paused(job_id, since):
+                execute(*((SQL.resume, (job_id,)) if since is None else (SQL.pause, (job_id, since))))
+            case Booted() | Alive() | TakenBack():
+                self._put_time(execute, entry)
+        return True
+
+    @staticmethod
+    def _put_time(execute: _Execute, entry: Booted | Alive | TakenBack) -> None:
+        match entry:
+            case Booted(boot_id, instant):
+                execute(SQL.boot, (boot_id, instant))
+            case Alive(now):
+                execute(SQL.see, (now,))
+            case TakenBack(now):
+                execute(SQL.take_back, (now,))
+                execute(SQL.take_back_end, (now,))
+
+    # -- when it cannot be written -------------------------------------------------------------------------------
+
+    def doubt(self, since: Instant | None) -> bool:
+        """Note, where the disk may be full, that starts are not written down from `since` on; None: they are again.
+
+        False: not even that could be noted.
+        """
+        return self._marker.write(since)
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: str) -> None:
+    """Go the steps of the schema that this file has not gone yet. Raises CannotRun, RecordFailed."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(SCHEMA):
+        raise CannotRun(
+            f"cannot use {path}: a newer jobschedd has written it (version {version}, this one knows {len(SCHEMA)});"
+            " install that one, or move the file away to begin a new record"
+        )
+    if version and _shape(db) != _shape_of(version):
+        raise RecordFailed("its tables are not those that jobschedd makes", broken=True)
+    for number, step in enumerate(SCHEMA[version:], version + 1):
+        db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _shape(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Tables, indexes, views and triggers as SQL has them. What SQLite keeps for itself begins with sqlite_."""
+    rows = db.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite@_%' ESCAPE '@'")
+    return {(name, sql) for name, sql in rows}
+
+
+def _shape_of(version: int) -> set[tuple[str, str]]:
+    db = sqlite3.connect(":memory:")
+    try:
+        for step in SCHEMA[:version]:
+            db.executescript(step)
+        return _shape(db)
+    finally:
+        db.close()
+
+
+def _failed(error: sqlite3.Error) -> RecordFailed:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return RecordFailed(str(error), broken=code in _BROKEN)
+
+
+def _head(run: Run) -> tuple[str, str, Instant, str, str]:
+    return run.run_id, run.job_id, run.scheduled_at, run.definition, run.cause
+
+
+def _open(row: tuple[Any, ...]) -> Open:
+    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, pid, started_at = row
+    run = Run(
+        run_id=run_id,
+        job_id=job_id,
+        scheduled_at=scheduled_at,
+        cause=Cause(cause),
+        attempt=attempt,
+        definition=definition,
+        synchronised=bool(synchronised),
+    )
+    return Open(run, pid, started_at)

@@ -151,13 +151,13 @@ class Daemon:
         os.close(open_directory(places.runtime_dir, 0o755))
         store, past, host = self._open_record()
         scheduler = Scheduler(
-            self._to_scheduler,
-            self._clock,
-            self._runner,
-            store,
-            self._log,
-            host,
-            past,
+            inbox=self._to_scheduler,
+            clock=self._clock,
+            runner=self._runner,
+            store=store,
+            listen=self._log,
+            host=host,
+            past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
             lead=LEAD,
             patience=PATIENCE,

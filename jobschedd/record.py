@@ -81,9 +81,7 @@ class Record:
         self.note(Began(run.run_id, pid, started_at))
         self._listen(event.RunBegan(run, pid, started_at))
 
-    def ended(
-        self, run: Run, outcome: Outcome, ending: Ending, started_at: Instant | None, ended_at: Instant
-    ) -> None:
+    def ended(self, run: Run, outcome: Outcome, ending: Ending, started_at: Instant | None, ended_at: Instant) -> None:
         self.note(Ended(run.run_id, outcome, ended_at, ending))
         if outcome is Outcome.SKIPPED:
             self._listen(event.InstantPassed(run, outcome, ending.reason, run.scheduled_at, 1))

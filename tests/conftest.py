@@ -209,7 +209,14 @@ class World:
         instant = past.boot or (now if boot else None)
         host = Host(since=now, boot=instant, boot_id=boot_id, machine=machine)
         self.scheduler = Scheduler(
-            NobodyWaits(), self.clock, self.runner, self.store, self.events.append, host, past, catch_up_parallel=4
+            inbox=NobodyWaits(),
+            clock=self.clock,
+            runner=self.runner,
+            store=self.store,
+            listen=self.events.append,
+            host=host,
+            past=past,
+            catch_up_parallel=4,
         )
         if not loading:
             self.say(message.FirstLoadDone())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from jobschedd.runner.wire import Frames
 from tests.conftest import job_file
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the rule is root's")
@@ -34,6 +36,7 @@ class Process:
     ) -> None:
         self.jobs = home / "jobs.d"
         self.state = home / "state"
+        self.runtime = home / "run"
         self.said: list[dict[str, Any]] = []
         self._lines: SimpleQueue[str] = SimpleQueue()
         self.process = subprocess.Popen(
@@ -98,6 +101,14 @@ class Process:
         self.signal(signal.SIGTERM)
         return self.wait()
 
+    def end_runner(self) -> None:
+        """What waits for the next daemon waits in vain here."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(str(self.runtime / "runner"))
+            caller.settimeout(PATIENCE)
+            (greeting,) = Frames().feed(caller.recv(1 << 20))
+            os.kill(greeting["pid"], signal.SIGKILL)
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
@@ -107,6 +118,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.end_runner()
         self._reader.join(PATIENCE)
         assert self.process.stderr is not None
         self.process.stderr.close()

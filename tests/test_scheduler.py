@@ -668,7 +668,7 @@ def test_whatever_the_clock_does_no_instant_starts_twice(seed: int) -> None:
             case 1:
                 world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
             case 2 | 3:
-                going = [run for run, _ in world.runner.started if world.scheduler._running.get(run.run_id)]
+                going = [run for run, _ in world.runner.started if world.scheduler._dispatch.running.get(run.run_id)]
                 if going:
                     world.end(draw.choice(going))
             case _:
@@ -699,7 +699,7 @@ def test_every_instant_runs_or_is_told_exactly_once(seed: int) -> None:
             case 1:
                 world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
             case 2 | 3:
-                going = [run for run, _ in world.runner.started if world.scheduler._running.get(run.run_id)]
+                going = [run for run, _ in world.runner.started if world.scheduler._dispatch.running.get(run.run_id)]
                 if going:
                     world.end(draw.choice(going))
             case _:
@@ -715,7 +715,7 @@ def test_every_instant_runs_or_is_told_exactly_once(seed: int) -> None:
         while (following := schedule.next(moment)) is not None and following <= until:
             named.add(following)
             moment = following
-        rows = list(world.scheduler._timetable._arrears.of(job.definition.job.job_id))
+        rows = list(world.scheduler._dispatch.timetable._arrears.of(job.definition.job.job_id))
         rows += [
             (said.first, said.run.scheduled_at)
             for said in world.said(event.InstantPassed)

@@ -188,7 +188,7 @@ class Runner:
             return
         while self._outgoing:
             try:
-                sent = self._daemon.send(self._outgoing)
+                sent = self._daemon.send(self._outgoing, socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 break
             except ConnectionError:

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import pytest
 
 from jobschedd.model.launch import Launch
-from jobschedd.model.message import Message, RunEnded, RunnerLost, RunRefused, RunStarted
+from jobschedd.model.message import Message, RunEnded, RunnerFound, RunnerLost, RunRefused, RunStarted
 from jobschedd.model.run import Cause, Run
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.runs import RunnerProcess
@@ -35,17 +35,15 @@ M = TypeVar("M")
 class Runs:
     """A runner process, and what came of the runs it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: str | None = None) -> None:
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.clock = SystemClock()
         self._pieces: dict[str, list[str]] = {}
         self._heard: SimpleQueue[None] = SimpleQueue()
         self.unwritten: list[Callable[[], None]] | None = None
         """Where output is kept as if stderr did not take it; None: it is taken at once."""
-        self.directory = mkdtemp()
-        self.process = RunnerProcess(
-            self.inbox, self.clock, self._hear, runtime_dir=self.directory, journal=None
-        )
+        self.directory = directory or mkdtemp()
+        self.process = RunnerProcess(self.inbox, self.clock, self._hear, runtime_dir=self.directory, journal=None)
         self.process.open()
         self.unread: list[Message] = []
         self._count = 0
@@ -534,15 +532,44 @@ def test_orders_given_while_there_is_no_runner_reach_the_next_one(runs: Runs) ->
     assert sorted([*lost, *ended]) == sorted(run_ids)
 
 
-def test_a_runner_whose_daemon_is_gone_sees_its_runs_out(tmp_path: Path) -> None:
-    made = Runs()
-    run_id = made.start(*SHELL, f"sleep 0.3; echo saw it out > {tmp_path}/end")
-    made.next(RunStarted, run_id)
-    pid = made.process.pid
+@pytest.mark.fault("F03")
+def test_a_runner_keeps_what_it_has_seen_for_the_next_daemon(tmp_path: Path) -> None:
+    first = Runs()
+    going = first.start("sleep", "60")
+    first.next(RunStarted, going)
+    ended = first.start(*SHELL, f"echo saw it out > {tmp_path}/end; exit 3")
+    refused = first.start("/nowhere/at/all")
+    pid = first.process.pid
     assert pid is not None
-    made.process.close()
-    await_gone(pid)
+    first.process.close()
+
+    second = Runs(first.directory)
+    found = {run.run.run_id: run for run in second.next(RunnerFound).runs}
+    assert second.process.pid == pid
+    assert set(found) == {ended, going, refused}
+    assert found[going].pid is not None
+    assert found[going].run.job_id == "job"
+    assert second.next(RunEnded, ended).ending.exit_code == 3
+    assert "nowhere" in second.next(RunRefused, refused).reason
     assert (tmp_path / "end").read_text() == "saw it out\n"
+    second.process.end([going], signal.SIGKILL)
+    assert second.next(RunEnded, going).ending.signal == signal.SIGKILL
+    second.process.close()
+    await_gone(pid)  # it has nothing left to tell
+    shutil.rmtree(first.directory)
+
+
+def test_what_a_daemon_has_recorded_is_not_told_to_the_next() -> None:
+    first = Runs()
+    going = first.start("sleep", "60")
+    first.finish("true")
+    first.process.close()
+    second = Runs(first.directory)
+    assert [run.run.run_id for run in second.next(RunnerFound).runs] == [going]
+    second.process.end([going], signal.SIGKILL)
+    second.next(RunEnded, going)
+    second.process.close()
+    shutil.rmtree(first.directory)
 
 
 def test_a_terminal_s_interrupt_does_not_reach_the_runner(runs: Runs) -> None:

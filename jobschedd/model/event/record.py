@@ -24,10 +24,10 @@ class RecordFailing:
         return ERROR
 
     def line(self) -> str:
-        risk = "" if self.noted else ", which cannot be noted either: should the machine go down now, they may run again"
-        return (
-            f"degraded: the record cannot be written: {self.reason}; jobs go on, and what they do is kept in memory{risk}"
+        risk = (
+            "" if self.noted else ", which cannot be noted either: should the machine go down now, they may run again"
         )
+        return f"degraded: the record cannot be written: {self.reason}; jobs go on, and what they do is kept in memory{risk}"
 
     def fields(self) -> dict[str, str]:
         return {"JOBSCHEDD_REASON": self.reason}

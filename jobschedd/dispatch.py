@@ -1,0 +1,176 @@
+"""Time becomes starts: what is due, and what is owed from before, is decided, claimed, and handed to the runner."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from jobschedd.model import event
+from jobschedd.model.policy import Stretch
+from jobschedd.model.record import Owing, Past
+from jobschedd.model.run import Cause, Instant, Outcome, Run
+from jobschedd.model.running import Running
+from jobschedd.model.span import show_span
+from jobschedd.model.timetable import Timetable, Verdict
+
+if TYPE_CHECKING:
+    from jobschedd.model.catalog import Catalog
+    from jobschedd.model.host import Host
+    from jobschedd.model.job import Definition
+    from jobschedd.model.launch import Launch
+    from jobschedd.ports import Clock, Listener, Runner
+    from jobschedd.record import Record
+
+    Start = tuple[Run, Launch, Instant]
+    """A run, how it is started, and the moment before which it is not."""
+
+BATCH = 256
+"""Starts that are claimed and handed over together, growing from one: the first does not wait for the last."""
+
+HELD_UP = "nobody could start it in time"
+OVERLAP = "overlap: the last run is still going"
+
+
+class Dispatch:
+    """What is on the agenda, what runs, and the way from one to the other. Used by the scheduler's thread alone."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        runner: Runner,
+        listen: Listener,
+        record: Record,
+        catalog: Catalog,
+        host: Host,
+        past: Past,
+        lead: int,
+    ) -> None:
+        """`lead`: by how much ahead of its instant a start is claimed, microseconds."""
+        self._clock = clock
+        self._runner = runner
+        self._listen = listen
+        self.record = record
+        self._catalog = catalog
+        self._host = host
+        self._down_since = past.seen_at
+        self.lead = lead
+        self.catch_up_parallel = 1
+        self.timetable = Timetable(host, past)
+        self.running = Running()
+        self.paused = set(past.paused)
+        self.quarantined: set[str] = set()
+        """Jobs that a bug of ours has met: set aside until their files change."""
+
+    def start_due(self, now: Instant, why_late: str = HELD_UP) -> None:
+        """Decide and start all that is due at `now`, or within the lead that claims are given."""
+        starts: list[Start] = []
+        together = 1
+        for instant, job_id, delay in self.timetable.take(now + self.lead):
+            definition = self._catalog.get(job_id)
+            assert definition is not None, "a removed job leaves the agenda"
+            moment = max(now, instant + delay)
+            try:
+                if job_id in self.paused:
+                    self.pass_stretch(
+                        definition,
+                        self.timetable.pass_over(definition, instant, delay, moment),
+                        Outcome.SKIPPED,
+                        "paused",
+                        now,
+                    )
+                    continue
+                blocked = definition.job.overlap == "skip" and self.running.has_job(job_id)
+                verdict = self.timetable.decide(definition, instant, delay, moment, blocked=blocked)
+                self._tell(definition, verdict, now, why_late, blocked=blocked)
+                if verdict.start is not None:
+                    run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
+                    if blocked:
+                        self.record.passed(run, Outcome.SKIPPED, OVERLAP, run.scheduled_at, 1)
+                    else:
+                        starts.append((run, definition.launch(), moment))
+            except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
+                self.quarantine(definition, traceback.format_exc())
+            if len(starts) == together:
+                self.start(starts)
+                starts = []
+                together = min(2 * together, BATCH)
+        self.start(starts)
+
+    def catch_up(self, now: Instant) -> None:
+        """Start what is owed from before, the oldest first and a few at once: who comes back is not buried."""
+        while self.running.catching_up < self.catch_up_parallel and (turn := self.timetable.next_in_arrears()):
+            job_id, first, last = turn
+            definition = self._catalog.get(job_id)
+            assert definition is not None, "a removed job owes nothing"
+            if definition.job.overlap != "allow" and self.running.has_job(job_id):
+                self.timetable.stand_behind(job_id, first, last)
+                continue
+            try:
+                verdict = self.timetable.settle(definition, first, last, now)
+                self._tell(definition, verdict, now, "too old when its turn to be caught up came")
+                if verdict.start is not None:
+                    run = self.make_run(definition, verdict.start, Cause.CATCH_UP, now)
+                    self.start([(run, definition.launch(), now)])
+            except Exception:  # noqa: BLE001 - as in start_due
+                self.quarantine(definition, traceback.format_exc())
+
+    def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:
+        job = definition.job
+        return Run(
+            run_id=self._clock.run_id(now),
+            job_id=job.job_id,
+            scheduled_at=instant,
+            cause=cause,
+            labels=job.labels,
+            success_codes=job.success_codes,
+            attempt=attempt,
+            definition=definition.digest,
+            synchronised=self._clock.synchronised(),
+        )
+
+    def start(self, starts: list[Start]) -> None:
+        """Claim, then start, each not before its moment."""
+        if not starts:
+            return
+        # What the others of this wake-up owe is decided later: this is a part of one, and each part is whole.
+        self.note_arrears()
+        refused = self.record.claim([run for run, _, _ in starts])
+        made = [(run, launch) for run, launch, _ in starts if run.run_id not in refused]
+        if not made:
+            return
+        for run, _ in made:
+            self.running.add(run)
+        self._clock.sleep_until(max(moment for _, _, moment in starts))
+        self._runner.start(made)
+        for run, _ in made:
+            self._listen(event.RunDue(run))
+
+    def note_arrears(self) -> None:
+        for job_id in self.timetable.take_changed():
+            self.record.note(Owing(job_id, self.timetable.waiting(job_id)))
+
+    def quarantine(self, definition: Definition, trace: str) -> None:
+        self.quarantined.add(definition.job.job_id)
+        self.timetable.set_aside(definition.job.job_id)
+        self._listen(event.JobQuarantined(definition.job.job_id, trace))
+
+    def _tell(
+        self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: bool = False
+    ) -> None:
+        """Say what does not run. `blocked`: nor does the start of the verdict."""
+        for stretch in verdict.coalesced:
+            if blocked and verdict.start is not None:
+                self.pass_stretch(definition, stretch, Outcome.SKIPPED, OVERLAP, now)
+            else:
+                self.pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
+        if verdict.missed:
+            if self._down_since is not None and verdict.missed.first <= self._host.since:
+                why_missed = f"down {show_span(self._down_since, self._host.since, self._host.zone)}"
+            self.pass_stretch(definition, verdict.missed, Outcome.MISSED, why_missed, now)
+
+    def pass_stretch(
+        self, definition: Definition, stretch: Stretch, outcome: Outcome, reason: str, now: Instant
+    ) -> None:
+        run = self.make_run(definition, stretch.last, Cause.SCHEDULE, now)
+        self.record.passed(run, outcome, reason, stretch.first, stretch.count)

@@ -1,0 +1,105 @@
+"""What becomes of runs: adopted, begun, ended, refused, or lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobschedd.model import event, message
+from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobschedd.dispatch import Dispatch
+    from jobschedd.model.catalog import Catalog
+    from jobschedd.model.job import Definition
+    from jobschedd.model.record import Past
+    from jobschedd.ports import Listener, Runner
+
+MOST_RERUNS = 3
+"""Attempts at one instant whose end nobody saw: a job that takes the machine down with it comes to rest."""
+
+NOT_SEEN = "nobody saw it end"
+
+
+class Supervision:
+    """Follows runs from their start to their end. Used by the scheduler's thread alone."""
+
+    def __init__(self, runner: Runner, listen: Listener, catalog: Catalog, dispatch: Dispatch, past: Past) -> None:
+        self._runner = runner
+        self._listen = listen
+        self._catalog = catalog
+        self._dispatch = dispatch
+        self._lost: dict[str, list[Run]] = {}
+        """By job id: runs of the last daemon that are gone, and wait for what their jobs say of that."""
+        self.stopping = False
+        for claim in past.open:
+            dispatch.running.add(claim.run, claim.started_at)
+
+    def hear(self, received: message.FromRunner, now: Instant) -> None:
+        match received:
+            case message.RunnerFound(runs):
+                self._adopt(runs)
+            case message.RunStarted(run_id, pid, started_at):
+                if active := self._dispatch.running.get(run_id):
+                    active.started_at = started_at
+                    self._dispatch.record.began(active.run, pid, started_at)
+            case message.RunRefused(run_id, reason):
+                self._finish(run_id, now, Ending(None, None, 0, None, f"cannot_start: {reason}"), refused=True)
+            case message.RunEnded(run_id, ended_at, ending):
+                self._finish(run_id, ended_at, ending)
+            case message.RunnerLost(reason, run_ids):
+                self._listen(event.RunnerDied(reason, len(run_ids)))
+                for run_id in run_ids:
+                    if active := self._dispatch.running.get(run_id):
+                        self.lose(active.run, self._catalog.get(active.run.job_id), now)
+
+    def _adopt(self, found: Sequence[message.RunFound]) -> None:
+        """Go on with the runs that the runner has; what was claimed and it does not know is lost."""
+        there = {run.run.run_id for run in found}
+        for active in [active for active in self._dispatch.running if active.run.run_id not in there]:
+            self._lost.setdefault(active.run.job_id, []).append(active.run)
+        for run in found:
+            known = self._dispatch.running.leave(run.run.run_id)
+            if known is None and self._dispatch.record.claim([run.run]):
+                continue  # its end is on the record: the daemon before us died before it could say so
+            self._dispatch.running.add(run.run, run.started_at)
+            if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
+                self._dispatch.record.began(run.run, run.pid, run.started_at)
+
+    def lose(self, run: Run, definition: Definition | None, now: Instant) -> None:
+        """Nobody saw the end of this run, nor ever will."""
+        active = self._dispatch.running.get(run.run_id)
+        began = active is not None and active.started_at is not None
+        reason = NOT_SEEN if began else f"{NOT_SEEN}; whether it was started is not known"
+        self._finish(run.run_id, now, Ending(None, None, 0, None, reason))
+        if (
+            definition is not None
+            and definition.job.on_lost == "rerun"
+            and run.attempt < MOST_RERUNS
+            and not self.stopping
+        ):
+            again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
+            self._dispatch.start([(again, definition.launch(), now)])
+
+    def take_lost(self, job_id: str) -> list[Run]:
+        """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""
+        return self._lost.pop(job_id, [])
+
+    def lose_the_rest(self, now: Instant) -> None:
+        """Their jobs are gone, and cannot say what to do about them."""
+        for runs in list(self._lost.values()):
+            for run in runs:
+                self.lose(run, None, now)
+        self._lost.clear()
+
+    def _finish(self, run_id: str, ended_at: Instant, ending: Ending, *, refused: bool = False) -> None:
+        active = self._dispatch.running.leave(run_id)
+        if active is None:
+            # Told twice: the daemon before us had written it down, and died before it said so.
+            self._runner.forget([run_id])
+            return
+        if not self._dispatch.running.has_job(active.run.job_id):
+            self._dispatch.timetable.run_ended(active.run.job_id)
+        outcome = Outcome.SKIPPED if refused else outcome_of(active.run, ending, stopped=active.stopped)
+        self._dispatch.record.ended(active.run, outcome, ending, active.started_at, ended_at)

@@ -49,8 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(argv)
     # After the parser: --help and --version need none of the house.
     from jobschedd.daemon import Asked, Daemon  # noqa: PLC0415
-    from jobschedd.model.config import KEYS, places  # noqa: PLC0415
+    from jobschedd.model.config import KEYS  # noqa: PLC0415
     from jobschedd.model.error import BadSetting, CannotRun  # noqa: PLC0415
+    from jobschedd.model.places import places  # noqa: PLC0415
 
     flags: dict[str, Any] = {key: getattr(options, key) for key in KEYS if getattr(options, key, None) is not None}
     if "jobs_dirs" in flags:

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd import __version__
 from jobschedd.model import event, message
-from jobschedd.model.config import Places, Settings
+from jobschedd.model.config import Settings
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse
+from jobschedd.model.places import Places
 from jobschedd.model.record import Past
 from jobschedd.model.run import SECOND
 from jobschedd.model.timing import Defaults

@@ -118,7 +118,8 @@ class Record:
     def close(self, now: Instant) -> int:
         """Write what waits, for the last time; how many entries could not be written."""
         self._try_again = 0
-        self.flush(now, at_once=True)
+        self._entries.append(Alive(now))
+        self._write()
         self._store.close()
         return len(self._entries) if self.degraded else 0
 

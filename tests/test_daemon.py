@@ -101,13 +101,18 @@ class Process:
         self.signal(signal.SIGTERM)
         return self.wait()
 
+    def kill(self) -> None:
+        """As a crash would. The runner lives on, and has our stderr."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.process.wait()
+
     def end_runner(self) -> None:
         """What waits for the next daemon waits in vain here."""
         with suppress(OSError), socket.socket(socket.AF_UNIX) as caller:
             caller.connect(str(self.runtime / "runner"))
             caller.settimeout(PATIENCE)
-            (greeting,) = Frames().feed(caller.recv(1 << 20))
-            os.kill(greeting["pid"], signal.SIGKILL)
+            for greeting in Frames().feed(caller.recv(1 << 20))[:1]:
+                os.kill(greeting["pid"], signal.SIGKILL)
 
     def close(self) -> None:
         if self.process.poll() is None:

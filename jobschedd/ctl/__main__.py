@@ -13,7 +13,7 @@ from jobschedd import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("check", "preview", "schema")
+COMMANDS = ("audit", "check", "history", "preview", "schema", "why")
 """Each is a module of this package with HELP, EXAMPLE, add_arguments and run."""
 
 
@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"jobctl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    argv = sys.argv[1:] if argv is None else argv
+    # The others' imports would cost more than most answers.
+    for name in argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS:
         module = import_module(f"jobschedd.ctl.{name}")
         command = commands.add_parser(
             name, help=module.HELP, description=module.HELP, epilog=f"example: {module.EXAMPLE}"

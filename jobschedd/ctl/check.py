@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobschedd.model.catalog import Catalog, Troubled
-from jobschedd.model.config import Settings, places
+from jobschedd.model.config import Settings
 from jobschedd.model.error import BadFile, BadSetting, Problem
 from jobschedd.model.job import Definition, parse
 from jobschedd.model.layers import is_job_file
 from jobschedd.model.lint import lint
 from jobschedd.model.message import FileChange
+from jobschedd.model.places import places
 from jobschedd.model.task import ExecuteCommand
 from jobschedd.model.timing import Defaults
 from jobschedd.world.clock import SystemClock

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr, TypeAdapter, ValidationError
@@ -12,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from jobschedd.model.error import BadFile, BadSetting
 from jobschedd.model.job import parse
+from jobschedd.model.places import Places
 from jobschedd.model.rule import Duration, Path, SomeTime, Whole
 from jobschedd.model.run import DAY, MINUTE, SECOND
 from jobschedd.model.task import CLOSED
@@ -75,42 +75,6 @@ class Settings:
 
 SETTINGS = TypeAdapter(Settings)
 KEYS = tuple(item.name for item in fields(Settings))
-
-
-@plain_dataclass(frozen=True, slots=True)
-class Places:
-    """Where an instance keeps its things. The contract's table, CONTRACT §2."""
-
-    jobs_dirs: tuple[str, ...]
-    config: str
-    state_dir: str
-    runtime_dir: str
-
-
-def places(env: Mapping[str, str], uid: int, home: str) -> Places:
-    """The places of the system instance (root) or of a user's own, as the environment has them."""
-    state, runtime = (env.get(name, "").split(":")[0] for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY"))
-    if uid == 0:
-        found = Places(
-            jobs_dirs=("/etc/jobs.d", "/run/jobs.d", "/usr/lib/jobs.d"),
-            config="/etc/jobschedd/jobschedd.toml",
-            state_dir=state or "/var/lib/jobschedd",
-            runtime_dir=runtime or "/run/jobschedd",
-        )
-    else:
-        config = env.get("XDG_CONFIG_HOME") or f"{home}/.config"
-        found = Places(
-            jobs_dirs=(f"{config}/jobs.d",),
-            config=f"{config}/jobschedd/jobschedd.toml",
-            state_dir=state or f"{env.get('XDG_STATE_HOME') or f'{home}/.local/state'}/jobschedd",
-            runtime_dir=runtime or f"{env.get('XDG_RUNTIME_DIR') or f'/run/user/{uid}'}/jobschedd",
-        )
-    return replace(
-        found,
-        config=env.get("JOBSCHEDD_CONFIG") or found.config,
-        state_dir=env.get("JOBSCHEDD_STATE_DIR") or found.state_dir,
-        runtime_dir=env.get("JOBSCHEDD_RUNTIME_DIR") or found.runtime_dir,
-    )
 
 
 def read_settings(

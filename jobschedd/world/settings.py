@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobschedd.model.config import Places, Settings, read_settings
+from jobschedd.model.config import Settings, read_settings
 from jobschedd.model.error import BadSetting
+from jobschedd.model.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobschedd.model.config import Settings, places, read_settings
+from jobschedd.model.config import Settings, read_settings
+from jobschedd.model.places import places
 from jobschedd.model.error import BadSetting
 from jobschedd.model.run import MINUTE, SECOND
 

@@ -1,0 +1,82 @@
+"""What the commands that read the record have in common: which record, and how a time is written."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tomllib
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobschedd.model.places import places
+from jobschedd.model.run import SECOND
+from jobschedd.model.span import parse_duration, show_value
+from jobschedd.world.clock import SystemClock
+from jobschedd.world.store.reading import Reader
+from jobschedd.world.store.sqlite import record_path
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from jobschedd.model.run import Instant
+    from jobschedd.world.zones import ZoneDatabase
+
+TIME_FORM = 'write "2026-11-23", "2026-11-23T02:00", "2026-11-23T01:00:00Z", or how long ago: "2h", "7d"'
+
+
+class Asker:
+    """Who asks: the clock and the zone of whoever sits at the terminal."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.now = SystemClock().now()
+        self._state_dir: str | None = options.state_dir
+
+    @cached_property
+    def zones(self) -> ZoneDatabase:
+        # Only who asks about schedules or names a time pays for what reads them.
+        from jobschedd.world.zones import ZoneDatabase  # noqa: PLC0415
+
+        return ZoneDatabase()
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return self.zones.local()
+
+    def record(self) -> Reader:
+        """Raises UnreadableRecord."""
+        standard = places(os.environ, os.geteuid(), str(Path.home()))
+        setting = os.environ.get("JOBSCHEDD_STORE")
+        if setting is None and self._state_dir is None:
+            # Not by the settings' own reader, which costs more time than the answer; the daemon has checked them.
+            with suppress(OSError, tomllib.TOMLDecodeError), open(standard.config, "rb") as file:
+                setting = tomllib.load(file).get("store")
+        return Reader(record_path(setting, self._state_dir or standard.state_dir))
+
+    def moment(self, text: str) -> Instant:
+        """A time as people write it. Raises ValueError."""
+        from jobschedd.model.schedule import begin_of, parse_timestamp, read_day  # noqa: PLC0415 - as above
+
+        with suppress(ValueError):
+            if (day := read_day(text)) is not None:
+                return begin_of(day, self.zone)
+            if re.match(r"[0-9]{4}-", text):
+                return parse_timestamp(text, self.zone)
+            return self.now - parse_duration(text)
+        raise ValueError(f"cannot read {show_value(text)} as a time; {TIME_FORM}")
+
+    def show(self, instant: Instant) -> str:
+        """On the clock of this place, to the second."""
+        return f"{datetime.fromtimestamp(instant // SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state-dir", metavar="DIR", help="where the record is; default: the instance's own")
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

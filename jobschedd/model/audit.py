@@ -1,0 +1,137 @@
+"""Whether every instant that a job's versions named has an outcome: computed anew, and compared with the record."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobschedd.model.run import Instant
+    from jobschedd.model.schedule import Schedule
+
+MOST_NAMED = 20
+"""Instants that are named one by one; of the others there is the number."""
+
+
+@dataclass(slots=True)
+class Audit:
+    """What was found of one job, or of many."""
+
+    instants: int = 0
+    """How many the schedules named."""
+    explained: int = 0
+    rows: int = 0
+    """Rows of very many instants, which are not among those numbers: all of them are explained."""
+    unexplained: list[tuple[str, Instant]] = field(default_factory=list)
+    """The first of them."""
+    double: list[tuple[str, Instant]] = field(default_factory=list)
+    """Started more than once by the same attempt."""
+    early: list[tuple[str, Instant]] = field(default_factory=list)
+    """Started before their time."""
+
+    @property
+    def unexplained_count(self) -> int:
+        return self.instants - self.explained
+
+    @property
+    def clean(self) -> bool:
+        return not (self.unexplained_count or self.double or self.early)
+
+    def add(self, other: Audit) -> None:
+        self.instants += other.instants
+        self.explained += other.explained
+        self.rows += other.rows
+        self.unexplained = (self.unexplained + other.unexplained)[:MOST_NAMED]
+        self.double += other.double
+        self.early += other.early
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A version of a job and its time."""
+
+    schedule: Schedule
+    delay: int
+    """By how much its starts come after its instants."""
+    after: Instant
+    until: Instant
+    """Its instants lie later than `after` and no later than this."""
+
+
+def audit_job(
+    job_id: str,
+    versions: Sequence[InForce],
+    *,
+    claims: Sequence[tuple[Instant, int, Instant | None]],
+    rows: Sequence[tuple[Instant, Instant, int | None]],
+    boots: Sequence[Instant],
+    until: Instant,
+) -> Audit:
+    """Look at one job's instants up to `until`, when the daemon was last seen to have decided all that was due.
+
+    `claims`: instant, attempt and start, in order. `rows`: first, last and number of instants that did not run or
+    still wait, in order of the first.
+    """
+    found = Audit()
+    seen: set[tuple[Instant, int]] = set()
+    for instant, attempt, started_at in claims:
+        if (instant, attempt) in seen:
+            found.double.append((job_id, instant))
+        seen.add((instant, attempt))
+        if started_at is not None and started_at < instant:
+            found.early.append((job_id, instant))
+    started = {instant for instant, _, _ in claims}
+    cover = _Cover(rows)
+    for version in versions:
+        end = min(version.until, until - version.delay)
+        after = version.after
+        while (instant_due := _next(version.schedule, after, boots)) is not None and instant_due <= end:
+            after = instant_due
+            row = None if instant_due in started else cover.over(instant_due)
+            if row is None:
+                found.instants += 1
+                if instant_due in started:
+                    found.explained += 1
+                elif len(found.unexplained) < MOST_NAMED:
+                    found.unexplained.append((job_id, instant_due))
+            elif row[0] == instant_due and row[1] <= end and row[2] != 1:
+                # As many as they were said to be, or very many.
+                found.instants += row[2] or 0
+                found.explained += row[2] or 0
+                found.rows += row[2] is None
+                after = row[1]
+            else:
+                found.instants += 1
+                found.explained += 1
+    return found
+
+
+class _Cover:
+    """Rows of instants, asked which of them an instant lies in."""
+
+    def __init__(self, rows: Sequence[tuple[Instant, Instant, int | None]]) -> None:
+        self._rows = rows
+        self._firsts = [first for first, _, _ in rows]
+        self._reach: list[int] = []
+        """Up to each row, the one that reaches farthest."""
+        for place, (_, last, _) in enumerate(rows):
+            before = self._reach[-1] if self._reach else place
+            self._reach.append(place if last >= rows[before][1] else before)
+
+    def over(self, instant: Instant) -> tuple[Instant, Instant, int | None] | None:
+        place = bisect_right(self._firsts, instant) - 1
+        if place < 0:
+            return None
+        for row in (self._rows[place], self._rows[self._reach[place]]):
+            if row[0] <= instant <= row[1]:
+                return row
+        return None
+
+
+def _next(schedule: Schedule, after: Instant, boots: Sequence[Instant]) -> Instant | None:
+    """Each boot is an instant of `@reboot`: the first one later than `after`."""
+    place = bisect_right(boots, after)
+    return schedule.next(after, boots[place] if place < len(boots) else None)

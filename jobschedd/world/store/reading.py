@@ -1,0 +1,129 @@
+"""Reads the record for people, on a connection of its own: nothing here can hold up a start."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from jobschedd.world.store.statement import SQL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobschedd.model.run import Instant
+
+_LAST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One row of the record: a run, or instants that did not become runs."""
+
+    run_id: str
+    job_id: str
+    scheduled_at: Instant
+    first_at: Instant | None
+    """Of a row of instants the first one; `scheduled_at` is the last. None: a run."""
+    count: int | None
+    attempt: int
+    definition: str
+    cause: str
+    outcome: str
+    reason: str | None
+    pid: int | None
+    started_at: Instant | None
+    ended_at: Instant | None
+    exit_code: int | None
+    signal: int | None
+    cpu_usec: int | None
+    memory_peak: int | None
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a job was for a while."""
+
+    job_id: str
+    digest: str
+    path: str
+    terms: str
+    delay: int
+    since: Instant
+    until: Instant | None
+    forgotten: Instant
+    """Up to here rows may have been deleted."""
+
+
+class UnreadableRecord(Exception):  # noqa: N818 - it is the record that is
+    """In words, for whoever asked."""
+
+
+class Reader:
+    def __init__(self, path: str) -> None:
+        """Raises UnreadableRecord."""
+        try:
+            self._db = sqlite3.connect(f"file:{quote(path)}?mode=ro", 5.0, uri=True)
+            self._db.execute("PRAGMA trusted_schema = OFF")
+            self._db.execute(SQL.past_seen)
+        except sqlite3.Error as error:
+            raise UnreadableRecord(
+                f"cannot read the record {path}: {error}; give --state-dir, and the rights of whoever runs jobschedd"
+            ) from None
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def seen_at(self) -> Instant | None:
+        """Up to when the daemon is known to have decided."""
+        found = self._db.execute(SQL.past_seen).fetchone()
+        return found[0] if found else None
+
+    def history(
+        self,
+        jobs: str,
+        most: int,
+        *,
+        since: Instant = 0,
+        until: Instant = _LAST,
+        outcome: str | None = None,
+    ) -> list[Happening]:
+        """The newest rows, the oldest of them first. `jobs`: an id, or a pattern with `*`, `?`, `[…]`."""
+        asked: dict[str, Any] = {"job": jobs, "since": since, "until": until, "outcome": outcome, "most": most}
+        one = not set("*?[") & set(jobs)
+        queries = (SQL.runs_of_job, SQL.passed_of_job) if one else (SQL.runs, SQL.passed)
+        found = [Happening(*row) for query in queries for row in self._db.execute(query, asked)]
+        found.sort(key=lambda row: (row.scheduled_at, row.run_id) if one else (row.run_id,), reverse=True)
+        return found[:most][::-1]
+
+    def versions(self, job_id: str | None = None) -> Iterator[Version]:
+        """What jobs were, job by job, the oldest first."""
+        return (Version(*row) for row in self._db.execute(SQL.versions, {"job": job_id}))
+
+    def claims(self, job_id: str) -> list[tuple[Instant, int, Instant | None]]:
+        """Instant, attempt and start of every start that the schedule asked for, in order of their instants."""
+        return self._db.execute(SQL.claims_of_job, (job_id,)).fetchall()
+
+    def rows(self, job_id: str) -> list[tuple[Instant, Instant, int | None]]:
+        """First and last instant and number of all that did not run, or still waits for its turn."""
+        return self._db.execute(SQL.rows_of_job, {"job": job_id}).fetchall()
+
+    def boots(self) -> list[Instant]:
+        """The instants that `@reboot` has had."""
+        return [instant for (instant,) in self._db.execute(SQL.boots)]
+
+    def owing(self, job_id: str) -> list[tuple[Instant, Instant]]:
+        """What a job still has to catch up."""
+        return self._db.execute(SQL.owing_of_job, (job_id,)).fetchall()
+
+    def paused_since(self, job_id: str) -> Instant | None:
+        found = self._db.execute(SQL.paused_since, (job_id,)).fetchone()
+        return found[0] if found else None

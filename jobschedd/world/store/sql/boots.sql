@@ -1,0 +1,1 @@
+SELECT instant FROM boot ORDER BY instant

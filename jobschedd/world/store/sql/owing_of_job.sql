@@ -1,0 +1,1 @@
+SELECT first_at, last_at FROM owing WHERE job_id = ? ORDER BY first_at

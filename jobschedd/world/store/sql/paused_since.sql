@@ -1,0 +1,1 @@
+SELECT since FROM paused WHERE job_id = ?

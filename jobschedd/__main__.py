@@ -32,13 +32,16 @@ def arguments() -> argparse.ArgumentParser:
         "--jobs-dir", dest="jobs_dirs", action="append", metavar="DIR", help="job directory; repeat it, highest first"
     )
     parser.add_argument("--config", metavar="FILE", help="settings file")
-    parser.add_argument("--state-dir", metavar="DIR", help="where the lock is, and the record will be")
+    parser.add_argument("--state-dir", metavar="DIR", help="where the record and the lock are")
     parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket will be")
     parser.add_argument("--log-level", type=str.lower, choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-format", type=str.lower, choices=("auto", "journal", "text", "json"))
     parser.add_argument("--catch-up-parallel", metavar="N", help="runs owed from before that go on at once (4)")
     parser.add_argument("--stop-runs", action=argparse.BooleanOptionalAction, help="end running jobs at stop")
     parser.add_argument("--stop-grace", metavar="TIME", help="what runs get to end by themselves (30s)")
+    parser.add_argument("--keep-runs-for", metavar="TIME", help="how long the record keeps what happened (90d)")
+    parser.add_argument("--keep-runs-per-job", metavar="N", help="how many runs of one job it keeps (1000)")
+    parser.add_argument("--store", metavar="URL", help="where the record is: sqlite:///FILE")
     parser.add_argument("--rescan-every", metavar="TIME", help="how often all files are looked at (5m)")
     parser.add_argument("--check", action="store_true", help="look for problems in the job files, say them, exit")
     parser.add_argument("--version", action="version", version=f"jobschedd {__version__}")
@@ -48,10 +51,11 @@ def arguments() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(argv)
     # After the parser: --help and --version need none of the house.
-    from jobschedd.daemon import Asked, Daemon  # noqa: PLC0415
+    from jobschedd.daemon import Daemon  # noqa: PLC0415
     from jobschedd.model.config import KEYS  # noqa: PLC0415
     from jobschedd.model.error import BadSetting, CannotRun  # noqa: PLC0415
     from jobschedd.model.places import places  # noqa: PLC0415
+    from jobschedd.opening import Asked  # noqa: PLC0415
 
     flags: dict[str, Any] = {key: getattr(options, key) for key in KEYS if getattr(options, key, None) is not None}
     if "jobs_dirs" in flags:

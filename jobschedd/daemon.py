@@ -17,36 +17,27 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobschedd import __version__
 from jobschedd.model import event, message
-from jobschedd.model.config import Settings
 from jobschedd.model.error import BadSetting, CannotRun
-from jobschedd.model.host import Host
-from jobschedd.model.job import Definition, parse
-from jobschedd.model.places import Places
-from jobschedd.model.record import Past
 from jobschedd.model.run import SECOND
-from jobschedd.model.timing import Defaults
+from jobschedd.opening import Asked, keep, open_record, parser
 from jobschedd.record import PATIENCE
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, WallTimer
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
-from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
-from jobschedd.world.settings import load_settings
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import InstanceLock, open_directory
-from jobschedd.world.store import Marker, SqliteStore, record_path
-from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    pass
 
 LEAD = 2_000
 """Microseconds by which a start is claimed ahead of its instant, so that the disk costs it no time."""
@@ -59,19 +50,6 @@ ANSWER_WITHIN = 10.0
 
 OUR_THREADS = ("scheduler", "loader", "runner-link", "log")
 """watchdog's are the loader's to replace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line and the environment ask for."""
-
-    places: Places
-    flags: Mapping[str, Any]
-    env: Mapping[str, str]
-
-    def settings(self) -> Settings:
-        """As they stand now. Raises BadSetting."""
-        return load_settings(self.places, self.env, self.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +71,6 @@ class Loading(Enum):
     YES = auto()
     AGAIN = auto()
     """It is, and a reload was asked for meanwhile."""
-
-
-def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
-    """How to read job files under these settings, with the zones that the machine has now."""
-    zones = ZoneDatabase()
-    defaults = Defaults(zones.local(), settings.defaults, zones)
-    return lambda name, path, data: parse(name, path, data, defaults)
 
 
 def stacks() -> str:
@@ -150,7 +121,7 @@ class Daemon:
         state = open_directory(places.state_dir, 0o700)
         lock = InstanceLock(state, places.state_dir)
         os.close(open_directory(places.runtime_dir, 0o755))
-        store, past, host = self._open_record()
+        store, past, host = open_record(self._asked.places, self._settings, self._clock)
         scheduler = Scheduler(
             inbox=self._to_scheduler,
             clock=self._clock,
@@ -160,6 +131,7 @@ class Daemon:
             host=host,
             past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
+            keep=keep(self._settings),
             lead=LEAD,
             patience=PATIENCE,
         )
@@ -185,16 +157,6 @@ class Daemon:
             lock.close()
             os.close(state)
         return code
-
-    def _open_record(self) -> tuple[SqliteStore, Past, Host]:
-        """The record, what it says, and what is known of this machine. Raises CannotRun."""
-        places, now, boot_id = self._asked.places, self._clock.now(), read_boot()
-        path = record_path(self._settings.store, places.state_dir)
-        store = SqliteStore(path, host=os.uname().nodename, marker=Marker(places.state_dir, places.runtime_dir))
-        past = store.open(now, boot_id)
-        # A machine whose record is lost may have had its @reboot: in doubt it is not run.
-        boot = past.boot if past.boot is not None or past.set_aside else now
-        return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -288,7 +250,7 @@ class Daemon:
             settings = self._settings
         self._settings = settings
         self._log.level = settings.log_level
-        self._to_scheduler.put(message.Configure(settings.catch_up_parallel))
+        self._to_scheduler.put(message.Configure(settings.catch_up_parallel, keep(settings)))
         self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
         self._load()
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
-    from jobschedd.model.record import Entry
+    from jobschedd.model.record import Entry, Past
     from jobschedd.model.run import Instant, Run
 
 
@@ -67,10 +67,19 @@ class Runner(Protocol):
 class Store(Protocol):
     """The record. Used by the scheduler's thread alone."""
 
+    def read(self, now: Instant) -> Past:
+        """What the record says. Raises RecordFailed."""
+
     def write(self, entries: Sequence[Entry]) -> frozenset[str]:
         """Write these in one transaction, durably. The run ids of claims whose instant was claimed before.
 
         Raises RecordFailed, and then nothing of it is written.
+        """
+
+    def tidy(self, before: Instant, per_job: int) -> bool:
+        """Delete a few rows that are older than `before`, or more than `per_job` of one job; whether more may be left.
+
+        Takes milliseconds, and never raises.
         """
 
     def doubt(self, since: Instant | None) -> bool:

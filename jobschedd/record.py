@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from jobschedd.model import event
 from jobschedd.model.record import Alive, Began, Claimed, Ended, Passed, RecordFailed
-from jobschedd.model.run import MINUTE, SECOND, Instant, Outcome, Run
+from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant, Outcome, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jobschedd.model.record import Entry
+    from jobschedd.model.record import Entry, Keep, Past
     from jobschedd.model.run import Ending
     from jobschedd.ports import Clock, Listener, Store
 
@@ -36,11 +36,25 @@ HEARTBEAT = 5 * MINUTE
 """How much of the past is not known to have been watched when the machine loses its power."""
 
 
+TIDY_EVERY = HOUR
+TIDY_NEXT = SECOND // 10
+"""When there is more to delete than was deleted at once."""
+
+
 class Record:
     def __init__(
-        self, store: Store, clock: Clock, listen: Listener, everything: Callable[[], list[Entry]], patience: int
+        self,
+        store: Store,
+        clock: Clock,
+        listen: Listener,
+        everything: Callable[[], list[Entry]],
+        keep: Keep,
+        *,
+        patience: int,
     ) -> None:
         """`everything`: what a new record has to be told of the present."""
+        self.keep = keep
+        self._tidy_at = clock.now() + MINUTE
         self._store = store
         self._clock = clock
         self._listen = listen
@@ -56,6 +70,8 @@ class Record:
         """By elapsed time."""
         self._dropped = 0
         self._recorded: list[str] = []
+        self.unread: Callable[[Past], list[Entry]] | None = None
+        """What is to be written before all else once the past can be read; None: it has been."""
 
     # -- what happened -------------------------------------------------------------------------------------------
 
@@ -95,9 +111,19 @@ class Record:
     # -- writing -------------------------------------------------------------------------------------------------
 
     @property
-    def flush_at(self) -> Instant | None:
-        """When `flush` wants to be called."""
-        return self._flush_at
+    def next_moment(self) -> Instant:
+        """When `flush` or `tidy` wants to be called."""
+        return self._tidy_at if self._flush_at is None else min(self._flush_at, self._tidy_at)
+
+    def tidy(self, now: Instant, due: Instant | None) -> None:
+        """Delete some of what need not be kept, if it is time for that. `due`: when the next start is."""
+        if now < self._tidy_at:
+            self._tidy_at = min(self._tidy_at, now + TIDY_EVERY)  # the clock may have been set back
+        elif self.degraded or (due is not None and due - now < TIDY_NEXT):
+            self._tidy_at = now + TIDY_NEXT
+        else:
+            more = self._store.tidy(now - self.keep.usec, self.keep.per_job)
+            self._tidy_at = now + (TIDY_NEXT if more else TIDY_EVERY)
 
     def take_recorded(self) -> list[str]:
         """The runs whose ends have been written since the last time this was asked."""
@@ -129,6 +155,9 @@ class Record:
             self._keep()
             return frozenset()
         try:
+            if self.unread is not None:
+                self._entries[:0] = self.unread(self._store.read(self._clock.now()))
+                self.unread = None
             refused = self._store.write(self._entries)
         except RecordFailed as error:
             self._fail(error)

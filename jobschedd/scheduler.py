@@ -12,11 +12,25 @@ from typing import TYPE_CHECKING
 from jobschedd.dispatch import HELD_UP, Dispatch
 from jobschedd.model import event, message
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
-from jobschedd.model.record import Booted, Claimed, Defined, Entry, Owing, Past, Paused, TakenBack, Undefined
-from jobschedd.model.run import SECOND, Cause, Instant, Outcome, Run
+from jobschedd.model.policy import before
+from jobschedd.model.record import (
+    Booted,
+    Claimed,
+    Defined,
+    Ended,
+    Entry,
+    Keep,
+    Owing,
+    Passed,
+    Past,
+    Paused,
+    TakenBack,
+    Undefined,
+)
+from jobschedd.model.run import SECOND, Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.span import show_span
 from jobschedd.record import Record
-from jobschedd.supervision import Supervision
+from jobschedd.supervision import NOT_SEEN, Supervision
 
 if TYPE_CHECKING:
     from jobschedd.model.host import Host
@@ -29,6 +43,7 @@ STEP = SECOND
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
 
+NOT_READ = "not known: the record could not be read"
 NOT_WRITTEN = "not known: starts could not be written down"
 GONE = "withdrawn: the job was removed"
 CHANGED = "withdrawn: the job changed"
@@ -46,6 +61,7 @@ class Scheduler:
         host: Host,
         past: Past,
         catch_up_parallel: int,
+        keep: Keep = Keep(),  # noqa: B008 - it is frozen
         lead: int = 0,
         patience: int = 0,
     ) -> None:
@@ -57,7 +73,7 @@ class Scheduler:
         self._host = host
         self._past = past
         self._catalog = Catalog()
-        self._record = Record(store, clock, listen, self._everything, patience)
+        self._record = Record(store, clock, listen, self._everything, keep, patience=patience)
         self._dispatch = Dispatch(
             clock=clock,
             runner=runner,
@@ -73,6 +89,8 @@ class Scheduler:
         self._offset = clock.now() - clock.elapsed()
         self._asleep = clock.asleep()
         self._stop_reply: message.Reply[message.Status] | None = None
+        if past.unread:
+            self._record.unread = self._see_past
         if host.boot is not None and host.boot != past.boot:
             self._record.note(Booted(host.boot_id, host.boot))
 
@@ -81,10 +99,9 @@ class Scheduler:
         while True:
             self.turn(self._inbox.wait(self._next_moment()))
 
-    def _next_moment(self) -> Instant | None:
+    def _next_moment(self) -> Instant:
         start = None if self._stop_reply else self._dispatch.timetable.first()
-        moments = [self._record.flush_at] if start is None else [start - self._dispatch.lead, self._record.flush_at]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return min(self._record.next_moment, start - self._dispatch.lead) if start else self._record.next_moment
 
     def turn(self, received: message.Message | None) -> None:
         """One wake-up: what is due, what was said, then what is owed from before.
@@ -105,6 +122,7 @@ class Scheduler:
         self._record.flush(now, at_once=self._stop_reply is not None)
         if recorded := self._record.take_recorded():
             self._runner.forget(recorded)
+        self._record.tidy(now, self._dispatch.timetable.first())
 
     # -- time ----------------------------------------------------------------------------------------------------
 
@@ -159,8 +177,9 @@ class Scheduler:
                     self._stop_reply.put(self._status())
             case message.FirstLoadDone():
                 self._end_first_load(now)
-            case message.Configure(catch_up_parallel):
+            case message.Configure(catch_up_parallel, keep):
                 self._dispatch.catch_up_parallel = catch_up_parallel
+                self._record.keep = keep
             case message.AskStatus() | message.AskNext() | message.Pause() | message.Resume():
                 self._answer(received, now)
             case message.Stop() | message.EndRuns() | message.Close():
@@ -220,6 +239,26 @@ class Scheduler:
         self._supervision.lose_the_rest(now)
         self._past = Past()
 
+    def _see_past(self, past: Past) -> list[Entry]:
+        """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
+        now, since, entries = self._clock.now(), self._host.since, list[Entry]()
+        reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
+        for definition in self._catalog:
+            known = past.known.get(definition.job.job_id)
+            if known and definition.schedule and definition.job.enabled and known.accounted < since:
+                first = definition.schedule.next(known.accounted)
+                if first is not None and first <= since:
+                    stretch = before(definition.schedule, first, since + 1, None)
+                    run = self._dispatch.make_run(definition, stretch.last, Cause.SCHEDULE, now)
+                    entries.append(Passed(run, Outcome.MISSED, reason, first, stretch.count))
+        lost = Ending(None, None, 0, None, NOT_SEEN)
+        going = {active.run.run_id for active in self._dispatch.running}
+        entries += (
+            Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
+        )
+        entries += (Owing(job_id, ()) for job_id in past.owing)
+        return entries
+
     def _everything(self) -> list[Entry]:
         """The present, for a record that knows nothing of it."""
         now = self._clock.now()
@@ -265,6 +304,8 @@ class Scheduler:
             return
         for stretch in arrival.withdrawn:
             self._dispatch.pass_stretch(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
+        if arrival.withdrawn and replaced is None:
+            self._record.note(Owing(job_id, ()))  # what the last daemon has left of it
         if arrival.unknown:
             assert self._past.doubtful_since is not None, "only then is anything unknown"
             span = show_span(self._past.doubtful_since, self._host.since, self._host.zone)

@@ -64,16 +64,16 @@ def claims(home: Path) -> Counter[tuple[str, str]]:
     record = sqlite3.connect(home / "state/record.db")
     rows = record.execute("SELECT job_id, scheduled_at FROM run").fetchall()
     record.close()
-    return Counter((job, datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")) for job, at in rows)
+    return Counter(
+        (job, datetime.fromtimestamp(at // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")) for job, at in rows
+    )
 
 
 def put_jobs(process: Process, ledger: Path, once: int) -> None:
     command = LEDGER.format(ledger)
     process.put("plain.json", "plain", EVERY_SECOND, command=command, overlap="allow")
     process.put("slow.json", "slow", "@every 2s", command=f"{command}; sleep 0.7")
-    process.put(
-        "all.json", "all", EVERY_SECOND, command=command, overlap="allow", catch_up="1h", coalesce=False
-    )
+    process.put("all.json", "all", EVERY_SECOND, command=command, overlap="allow", catch_up="1h", coalesce=False)
     for number in range(once):
         moment = datetime.now(UTC) + timedelta(seconds=1 + number)
         process.put(f"once-{number}.json", f"once-{number}", f"{moment:%Y-%m-%dT%H:%M:%SZ}", command=command)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from jobschedd.model.record import Keep
 
 if TYPE_CHECKING:
     from jobschedd.model.error import Problem
@@ -45,6 +47,7 @@ class Configure:
     """The settings that the scheduler goes by."""
 
     catch_up_parallel: int
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True, slots=True)

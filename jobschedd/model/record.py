@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jobschedd.model.run import DAY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -147,8 +149,18 @@ class Past:
     """The instant of this boot of the machine, if it was seen before."""
     set_aside: str | None = None
     """Where a record that could not be read was put; this one is new then."""
+    unread: bool = False
+    """The record could not be read when the daemon started: nothing of the past is known yet."""
     doubtful_since: Instant | None = None
     """The last daemon could not write from here on: what it has started since is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the past is kept."""
+
+    usec: int = 90 * DAY
+    per_job: int = 1000
 
 
 class RecordFailed(Exception):  # noqa: N818 - as the event is called

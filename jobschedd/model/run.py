@@ -14,6 +14,15 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def make_run_id(moment: Instant, chance: int) -> str:
+    """A ULID: 48 bits of milliseconds and 80 of chance in Crockford's base 32; sorts by time."""
+    number = moment // 1_000 << 80 | chance
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
 class Cause(StrEnum):
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"

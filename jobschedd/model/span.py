@@ -110,7 +110,7 @@ def show_span(first: int, last: int, zone: ZoneInfo) -> str:
     """From one moment to another on the clock of a zone, with the days where they are two."""
     begin, end = (datetime.fromtimestamp(moment // SECOND, zone) for moment in (first, last))
     form = "%H:%M" if begin.date() == end.date() else "%Y-%m-%d %H:%M"
-    return f"{begin:{form}}–{end:{form}}"  # noqa: RUF001 - a span has an en dash
+    return f"{begin:{form}}–{end:{form}}"
 
 
 def show_value(value: object) -> str:

@@ -8,7 +8,8 @@ import os
 import sys
 import time
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+from jobschedd.model.run import make_run_id
+
 _TIME_ERROR = 5
 """What adjtimex(2) returns while nothing has synchronised the clock."""
 
@@ -40,9 +41,7 @@ class SystemClock:
         return bool(_libc.adjtimex(ctypes.create_string_buffer(512)) != _TIME_ERROR)
 
     def run_id(self, now: int) -> str:
-        """A ULID: 48 bits of milliseconds, 80 of chance, in Crockford's base 32."""
-        number = (now // 1_000 << 80) | int.from_bytes(os.urandom(10), "big")
-        return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+        return make_run_id(now, int.from_bytes(os.urandom(10), "big"))
 
 
 class WallTimer:

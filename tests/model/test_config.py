@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jobschedd.model.config import Settings, read_settings
-from jobschedd.model.places import places
 from jobschedd.model.error import BadSetting
+from jobschedd.model.places import places
 from jobschedd.model.run import MINUTE, SECOND
 
 ROOT = places({}, 0, "/root")

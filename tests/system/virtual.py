@@ -11,9 +11,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +26,7 @@ from tests.system.machine import CACHE, SUITE, base_root, call, discard, install
 
 KERNEL = CACHE / f"linux.uml-{SUITE}"
 HERE = "opt/virtual"
+DISK = f"{HERE}/disk"
 
 # Of a process namespace everything ends with its first process, and that ends with the `unshare` that we started; a
 # kernel of this kind is dozens of processes which trace each other, and killing one of them leaves the others behind.
@@ -127,12 +132,17 @@ def kernel() -> Path:
 
 
 class VirtualMachine:
-    """On an overlay over the cached root, with the project installed; it is off but while `run` runs.
+    """On an overlay over the cached root, with the project installed; it is off but while `run` or `cut` runs.
 
     What one run leaves on disk the next one finds. Its clock does not last: each boot takes the host's time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, disk: int = 0) -> None:
+        """`disk`: bytes of a disk of its own, /dev/ubda, with an empty ext4 on it.
+
+        The root is the host's, where a write is safe as soon as it is made. What is written on the disk lies in this
+        kernel's memory until it is synced.
+        """
         chosen = kernel()
         self._work = Path(tempfile.mkdtemp(prefix="jobschedd-virtual-"))
         self.root = self._work / "root"
@@ -145,6 +155,10 @@ class VirtualMachine:
                 (self.root / HERE / name).write_text(text)
                 (self.root / HERE / name).chmod(0o755)
             (self.root / "etc/systemd/system/virtual.service").write_text(UNIT)
+            if disk:
+                with open(self.root / DISK, "wb") as file:
+                    file.truncate(disk)
+                call("chroot", str(self.root), "mkfs.ext4", "-q", f"/{DISK}")
         except BaseException:
             self.close()
             raise
@@ -163,29 +177,76 @@ class VirtualMachine:
         Without `systemd` the script is all that runs: /proc, /sys and control groups are there, /run and /tmp are
         empty, and there is no journal. With it the script begins when multi-user.target is reached.
         """
+        why = "it went down"
+        with self._power(script, systemd=systemd) as power:
+            try:
+                power.wait(patience)
+            except subprocess.TimeoutExpired:
+                why = f"{patience} s were over"
+        if not (self.root / HERE / "ended").exists():
+            raise self._failed(f"{why} before the script was through")
+        return self._output()
+
+    def cut(self, script: str, sign: str, seconds: float, patience: float = 120) -> str:
+        """Boot, run a shell script as root, and cut the power `seconds` after it wrote `sign`; what it wrote.
+
+        Of the disk's data there is afterwards what the kernel had handed over to it, synced or not; what it still
+        kept in its memory is lost.
+        """
+        deadline = time.monotonic() + patience
+        with self._power(script) as power:
+            while sign not in self._output():
+                if power.poll() is not None or time.monotonic() > deadline:
+                    raise self._failed(f"the script did not write {sign!r}")
+                time.sleep(0.01)  # it is another system that writes; there is nothing here to wait on
+            with suppress(subprocess.TimeoutExpired):
+                power.wait(seconds)
+                raise self._failed(f"it went down within {seconds:.3f} s of {sign!r}")
+        return self._output()
+
+    @contextmanager
+    def _power(self, script: str, *, systemd: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+        """Boot. At the end nothing of the machine is left, whatever it does."""
         here = self.root / HERE
         (here / "ended").unlink(missing_ok=True)
         (here / "output").write_text("")
         (here / "script").write_text(script)
         init = ("init=/lib/systemd/systemd", "systemd.unit=virtual.service") if systemd else (f"init=/{HERE}/init",)
-        why = "it went down"
+        # Without the flag `s`: it writes through to the host's own disk, which keeps its power.
+        disk = (f"ubd0=/{DISK}",) if (self.root / DISK).exists() else ()
         with open(self._work / "console", "wb") as console:
+            power = subprocess.Popen(
+                [*APART, "sh", "-c", POWER_ON, "sh", str(self.root), *SWITCHES, *disk, *init],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
             try:
-                subprocess.run(
-                    [*APART, "sh", "-c", POWER_ON, "sh", str(self.root), *SWITCHES, *init],
-                    stdin=subprocess.DEVNULL,
-                    stdout=console,
-                    stderr=console,
-                    check=False,
-                    timeout=patience,
-                )
-            except subprocess.TimeoutExpired:
-                why = f"{patience} s were over"
-        output = (here / "output").read_text(errors="replace")
-        if not (here / "ended").exists():
-            told = (self._work / "console").read_text(errors="replace")[-3000:]
-            raise AssertionError(f"{why} before the script was through\nconsole:\n{told}\nscript:\n{output[-3000:]}")
-        return output
+                yield power
+            finally:
+                _cut(power)
+
+    def _output(self) -> str:
+        return (self.root / HERE / "output").read_text(errors="replace")
+
+    def _failed(self, why: str) -> AssertionError:
+        told = (self._work / "console").read_text(errors="replace")[-3000:]
+        return AssertionError(f"{why}\nconsole:\n{told}\nscript:\n{self._output()[-3000:]}")
 
     def close(self) -> None:
         discard(self._work)
+
+
+def _cut(power: subprocess.Popen[bytes]) -> None:
+    """End every process of a machine at once, and wait until none is left."""
+    if power.poll() is not None:
+        return
+    # Killing `unshare` itself would do, but not say when the others are gone, and two kernels would write on one disk.
+    # It waits for its child, and the first process of a namespace is not gone before the last one is.
+    first = Path(f"/proc/{power.pid}/task/{power.pid}/children").read_text().split()
+    for process in first:
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(int(process), signal.SIGKILL)
+    if not first:
+        power.kill()
+    power.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from jobschedd.model.record import (
     TakenBack,
     Undefined,
 )
-from jobschedd.model.run import Cause, Run
+from jobschedd.model.run import Cause, Run, make_run_id
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
 
@@ -44,6 +45,9 @@ PATIENCE = 0.05
 
 CHECKED = 64 << 20
 """Bytes up to which a record is looked through before it is believed; a second a gigabyte would hold up the start."""
+
+CHUNK = 200
+"""Rows that are deleted at once: some milliseconds."""
 
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PASSES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
@@ -62,28 +66,37 @@ class SqliteStore:
         self._path = path
         self._host = host
         self._marker = marker
+        self._boot_id = ""
         self._db: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
+        self._written: Counter[str] = Counter()
+        """Rows by job, since its number was looked at."""
+        self._cursor: str | None = ""
+        """The last of all jobs that was looked at; None: all were."""
 
     # -- opening -------------------------------------------------------------------------------------------------
 
     def open(self, now: Instant, boot_id: str) -> Past:
         """Open the record, or begin one, and tell what it says. Raises CannotRun where a newer version wrote it.
 
-        One that cannot be read is put aside under another name, never deleted, and a new one is begun. One that
-        cannot be written is told by the first write.
+        One that is spoilt is put aside under another name, never deleted, and a new one is begun. Raises RecordFailed
+        where the file says nothing just now: the disk is full, or somebody has locked it.
         """
-        set_aside = None
+        self._boot_id = boot_id
         try:
-            self._connect()
-            past = self._past(now, boot_id)
+            return self.read(now)
         except RecordFailed as error:
             if not error.broken:
                 raise
             set_aside = self.set_aside(now)
             self._connect()
-            past = Past(set_aside=set_aside)
-        return past
+            return Past(set_aside=set_aside)
+
+    def read(self, now: Instant) -> Past:
+        """What the record says. Raises RecordFailed, CannotRun."""
+        if self._db is None:
+            self._connect()
+        return self._past(now, self._boot_id)
 
     def _connect(self) -> None:
         """Raises RecordFailed, CannotRun."""
@@ -116,6 +129,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             db.close()
             raise _failed(error) from None
+        except ValueError as error:  # a text that is none
+            db.close()
+            raise RecordFailed(str(error), broken=True) from None
         except BaseException:
             db.close()
             raise
@@ -159,6 +175,8 @@ class SqliteStore:
             )
         except sqlite3.Error as error:
             raise _failed(error) from None
+        except (ValueError, TypeError) as error:
+            raise RecordFailed(f"there are values in it that jobschedd does not write: {error}", broken=True) from None
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -196,6 +214,7 @@ class SqliteStore:
         """Write one; False: a claim that stands already."""
         match entry:
             case Claimed(run):
+                self._written[run.job_id] += 1
                 values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, self._host)
                 return execute(SQL.claim, values).rowcount == 1
             case Began(run_id, pid, started_at):
@@ -205,6 +224,7 @@ class SqliteStore:
                 execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
             case Passed(run, outcome, reason, first, count):
                 run_id, job_id, last, definition, cause = _head(run)
+                self._written[job_id] += 1
                 row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
                 execute(SQL.pass_over, (*row, run.synchronised, self._host))
             case Defined(job_id, digest, path, terms, delay, since):
@@ -232,6 +252,60 @@ class SqliteStore:
             case TakenBack(now):
                 execute(SQL.take_back, (now,))
                 execute(SQL.take_back_end, (now,))
+
+    # -- keeping it small ----------------------------------------------------------------------------------------
+
+    def tidy(self, before: Instant, per_job: int) -> bool:
+        """Delete a few rows that are older than `before`, or more than `per_job` of their job; whether more may be left.
+
+        A job stays accounted for up to the newest row that was deleted: what ran once does not run again because its
+        row is gone.
+        """
+        if self._db is None or self._inode != _inode(self._path):
+            return False
+        query = self._db.execute
+        try:
+            oldest = make_run_id(before, 0)
+            runs = query(SQL.old_runs, (oldest, CHUNK)).fetchall()
+            passed = query(SQL.old_passed, (oldest, CHUNK)).fetchall()
+            for job_id in self._jobs_to_look_at(per_job):
+                room = max(0, CHUNK - len(runs) - len(passed))
+                excess = query(SQL.excess_runs, (job_id, room, per_job)).fetchall()
+                left = query(SQL.excess_passed, (job_id, room, per_job)).fetchall()
+                runs += excess
+                passed += left
+                if room in (len(excess), len(left)):
+                    self._written[job_id] += max(10, per_job)  # there may be more: again the next time
+            if not runs and not passed:
+                return bool(self._cursor)
+            query("BEGIN IMMEDIATE")
+            for run_id, job_id, instant in runs:
+                query(SQL.forget_run, (run_id,))
+                query(SQL.forget_up_to, (instant, job_id))
+            for run_id, job_id, instant in passed:
+                query(SQL.forget_passed, (run_id,))
+                query(SQL.forget_up_to, (instant, job_id))
+            query(SQL.forget_versions, (before,))
+            query("COMMIT")
+            query(f"PRAGMA incremental_vacuum({CHUNK})").fetchall()
+        except sqlite3.Error:
+            # Not now: the next write tells what is wrong.
+            with suppress(sqlite3.Error):
+                query("ROLLBACK")
+            return False
+        return True
+
+    def _jobs_to_look_at(self, per_job: int) -> list[str]:
+        """Those that many rows were written of, and, once after the start, all, a few each time."""
+        found = [job_id for job_id, rows in self._written.items() if rows >= max(10, per_job // 10)]
+        for job_id in found:
+            del self._written[job_id]
+        if self._cursor is not None:
+            assert self._db is not None
+            some = [job_id for (job_id,) in self._db.execute(SQL.jobs_after, (self._cursor, CHUNK))]
+            self._cursor = some[-1] if some else None
+            found += some
+        return found
 
     # -- when it cannot be written -------------------------------------------------------------------------------
 

@@ -1,0 +1,66 @@
+"""What the parts of the house are built from: what was asked for, how job files are read, what the record says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobschedd.model.config import Settings
+from jobschedd.model.host import Host
+from jobschedd.model.job import Definition, parse
+from jobschedd.model.places import Places
+from jobschedd.model.record import Keep, Past, RecordFailed
+from jobschedd.model.timing import Defaults
+from jobschedd.world.host import read_boot, read_machine
+from jobschedd.world.settings import load_settings
+from jobschedd.world.store import Marker, SqliteStore, record_path
+from jobschedd.world.zones import ZoneDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jobschedd.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line and the environment ask for."""
+
+    places: Places
+    flags: Mapping[str, Any]
+    env: Mapping[str, str]
+
+    def settings(self) -> Settings:
+        """As they stand now. Raises BadSetting."""
+        return load_settings(self.places, self.env, self.flags)
+
+
+def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
+    """How to read job files under these settings, with the zones that the machine has now."""
+    zones = ZoneDatabase()
+    defaults = Defaults(zones.local(), settings.defaults, zones)
+    return lambda name, path, data: parse(name, path, data, defaults)
+
+
+def keep(settings: Settings) -> Keep:
+    """How much of the past is kept under these settings."""
+    return Keep(settings.keep_runs_for, settings.keep_runs_per_job)
+
+
+def open_record(places: Places, settings: Settings, clock: Clock) -> tuple[SqliteStore, Past, Host]:
+    """The record, what it says, and what is known of this machine. Raises CannotRun.
+
+    A record that cannot be written now is no reason not to run: the first write tells.
+    """
+    now, boot_id = clock.now(), read_boot()
+    path = record_path(settings.store, places.state_dir)
+    store = SqliteStore(path, host=os.uname().nodename, marker=Marker(places.state_dir, places.runtime_dir))
+    try:
+        past = store.open(now, boot_id)
+    except RecordFailed:
+        past = Past(unread=True)
+    # A machine whose record is lost or cannot be read may have had its @reboot: in doubt it is not run.
+    in_doubt = past.set_aside or past.unread
+    boot = past.boot if past.boot is not None or in_doubt else now
+    return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())

@@ -1,0 +1,1 @@
+DELETE FROM passed WHERE run_id = ?

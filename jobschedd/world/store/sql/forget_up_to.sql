@@ -1,0 +1,1 @@
+UPDATE definition SET forgotten = max(forgotten, ?) WHERE job_id = ?

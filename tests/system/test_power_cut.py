@@ -1,0 +1,163 @@
+"""The power is cut at any moment: no instant is started twice, none is left unexplained, and the record is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.system.virtual import VirtualMachine, why_not_virtual
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+ROUNDS = 20 if os.environ.get("JOBSCHEDD_TEST_LONG") else 5
+
+EVERY_SECOND = "* * * * * *"
+
+# The ledger lies on the host, which keeps its power: it tells what was really started. A length that divides a page's:
+# an entry is never two writes, so that no cut leaves half of one.
+ENTRY = 64
+LEDGER = f"""printf '%-{ENTRY - 1}s\\n' "$JOBSCHEDD_JOB_ID $JOBSCHEDD_SCHEDULED_AT $JOBSCHEDD_ATTEMPT" >> /opt/ledger"""
+
+JOBS: dict[str, dict[str, Any]] = {
+    "plain": {"schedule": EVERY_SECOND, "overlap": "allow"},
+    "all": {"schedule": EVERY_SECOND, "overlap": "allow", "catch_up": "1h", "coalesce": False},
+    "slow": {"schedule": EVERY_SECOND, "command": f"{LEDGER}; sleep 1.4"},
+    "every": {"schedule": "@every 2s"},
+}
+ONCE_A_ROUND = 2
+
+MOUNT = "mkdir -p /state && mount -t ext4 /dev/ubda /state || exit 1\n"
+DAEMON = (
+    "/opt/jobschedd/bin/python -m jobschedd --jobs-dir /opt/jobs.d --state-dir /state/jobschedd"
+    " --runtime-dir /run/jobschedd --config /nonexistent.toml --log-format text"
+)
+MOUNTED, READY = "the disk is there", "ready: "
+
+LIFE = f"{MOUNT}echo {MOUNTED}\nexec {DAEMON}\n"
+
+LAST_LIFE = f"""{MOUNT}
+{DAEMON} 2>/run/log &
+until grep -q '{READY}' /run/log; do kill -0 $! || break; sleep 0.1; done
+sleep 3
+kill $!
+wait $!
+echo $? >/run/stopped
+cat /run/log
+jobctl audit --state-dir /state/jobschedd --json >/run/audited 2>&1
+echo $? >/run/audit
+/opt/jobschedd/bin/python /opt/look.py
+"""
+
+LOOK = """
+import json, os, sqlite3
+
+def text(path):
+    with open(path) as file:
+        return file.read()
+
+record = sqlite3.connect("file:/state/jobschedd/record.db?mode=ro", uri=True)
+
+def rows(query):
+    return record.execute(query).fetchall()
+
+print()
+print(json.dumps({
+    "stopped": int(text("/run/stopped")),
+    "audit": int(text("/run/audit")),
+    "audited": text("/run/audited"),
+    "check": rows("PRAGMA quick_check"),
+    "files": sorted(os.listdir("/state/jobschedd")),
+    "runs": rows("SELECT job_id, scheduled_at, attempt, outcome FROM run"),
+    "owing": rows("SELECT first_at, last_at FROM owing WHERE job_id = 'all'"),
+    "passed": rows("SELECT job_id, outcome, count FROM passed"),
+    "seen_at": rows("SELECT value FROM fact WHERE name = 'seen_at'")[0][0],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[VirtualMachine]:
+    reason = why_not_virtual()
+    if reason:
+        pytest.skip(f"SYSTEM TESTS SKIPPED: {reason}")
+    with VirtualMachine(disk=64 << 20) as made:
+        yield made
+
+
+def put_job(machine: VirtualMachine, job_id: str, *, command: str = LEDGER, **keys: Any) -> None:
+    task = {"type": "execute_command", "command": command}
+    text = json.dumps({"job_id": job_id, "task": task, "timezone": "UTC"} | keys)
+    (machine.root / "opt/jobs.d" / f"{job_id}.json").write_text(text)
+
+
+def microseconds(moment: str) -> int:
+    return (datetime.fromisoformat(moment) - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+
+
+def test_a_power_cut_takes_what_was_not_synced_and_nothing_else(machine: VirtualMachine) -> None:
+    write = "echo kept >/state/kept; sync /state/kept; echo taken >/state/taken; echo host >/opt/host; echo written\n"
+    machine.cut(f"{MOUNT}{write}sleep 600\n", "written", 0)
+    assert machine.run(f"{MOUNT}cat /opt/host /state/kept /state/taken 2>/dev/null").split() == ["host", "kept"]
+
+
+@pytest.mark.fault("F07")
+def test_the_power_is_cut_at_any_moment_and_nothing_runs_twice_and_everything_is_explained(
+    machine: VirtualMachine,
+) -> None:
+    seed = int(os.environ.get("JOBSCHEDD_TEST_SEED", "0")) or random.randrange(1_000_000)
+    print("seed", seed)
+    draw = random.Random(seed)
+    (machine.root / "opt/ledger").touch()
+    (machine.root / "opt/jobs.d").mkdir(mode=0o755)
+    (machine.root / "opt/look.py").write_text(LOOK)
+    for job_id, keys in JOBS.items():
+        put_job(machine, job_id, **keys)
+    for number in range(ROUNDS):
+        # While it boots, while it is up, or while it is off again.
+        for which in range(ONCE_A_ROUND):
+            moment = datetime.now(UTC) + timedelta(seconds=draw.uniform(2, 12))
+            put_job(machine, f"once-{ONCE_A_ROUND * number + which}", schedule=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
+        # Recovery is cut now and then, too.
+        sign, seconds = (READY, draw.uniform(1, 6)) if draw.random() < 0.8 else (MOUNTED, draw.uniform(0, 2))
+        said = machine.cut(LIFE, sign, seconds)
+        print(f"cut {seconds:.3f} s after {sign!r}; ready: {READY in said}; lines: {len(said.splitlines())}")
+    found = json.loads(machine.run(LAST_LIFE).splitlines()[-1])
+    check(found, (machine.root / "opt/ledger").read_text())
+
+
+def check(found: dict[str, Any], ledger: str) -> None:
+    """What was really started, against what the record says."""
+    lines = [line.split() for line in ledger.splitlines()]
+    started = Counter((job, microseconds(moment), int(attempt)) for job, moment, attempt in lines)
+    claimed = {(job, moment, attempt): outcome for job, moment, attempt, outcome in found["runs"]}
+    print(f"{len(lines)} starts, {len(claimed)} claims: {Counter(claimed.values())}")
+    print(f"passed: {Counter((outcome, count) for _, outcome, count in found['passed'])}")
+    print(found["audited"])
+    assert [start for start, times in started.items() if times > 1] == [], "started twice"
+    assert started.keys() <= claimed.keys(), "started without a claim"
+    assert {job for job, _, _ in started} >= JOBS.keys()
+    assert {attempt for _, _, attempt in started} == {1}
+
+    assert found["check"] == [["ok"]]
+    assert found["stopped"] == 0
+    assert "record.db" in found["files"]
+    assert [name for name in found["files"] if "unusable" in name] == []
+    assert "running" not in claimed.values(), "what a cut ended is still said to run"
+
+    # What is to be caught up without exception: every second has been claimed, or waits for its turn.
+    had = {moment for job, moment, _ in claimed if job == "all"}
+    for first, last in found["owing"]:
+        had |= set(range(first, last + 1, 1_000_000))
+    assert sorted(set(range(min(had), found["seen_at"] + 1, 1_000_000)) - had) == []
+
+    audited = json.loads(found["audited"].splitlines()[-1])
+    assert found["audit"] == 0, found["audited"]
+    assert audited["unexplained"] == audited["double"] == audited["early"] == 0
+    assert audited["instants"] == audited["explained"] >= 3 * ROUNDS

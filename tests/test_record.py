@@ -1,0 +1,374 @@
+"""What one daemon writes down, the next one goes by."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from jobschedd.model import event, message
+from jobschedd.model.policy import start_delay
+from jobschedd.model.record import RecordFailed
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
+from tests.conftest import MemoryStore, World, at, change, local
+
+EIGHT = at("2026-11-23 08:00")
+
+
+def first(*changes: message.FileChange, now: str = "2026-11-23 08:00:30", **keys: Any) -> World:
+    world = World(at(now), **keys)
+    world.load(*changes)
+    return world
+
+
+def following(before: World, now: str, *changes: message.FileChange, **keys: Any) -> World:
+    """The daemon that comes after one that was killed, with what it finds in the directories."""
+    world = World(at(now), store=before.store, loading=True, **keys)
+    world.say(message.RunnerFound())
+    world.load(*changes)
+    world.say(message.FirstLoadDone())
+    return world
+
+
+def outcomes(store: MemoryStore, job: str = "a") -> list[tuple[str, str]]:
+    """Instant and outcome of every run and of every row of others, its last instant."""
+    rows = store.rows(
+        "SELECT scheduled_at, outcome FROM run WHERE job_id = ? UNION ALL"
+        " SELECT scheduled_at, outcome FROM passed WHERE job_id = ? ORDER BY 1", job, job
+    )  # fmt: skip
+    return [(local(instant)[:16], outcome) for instant, outcome in rows]
+
+
+def passed(world: World) -> list[tuple[str, str, int | None]]:
+    return [(said.outcome, said.reason, said.count) for said in world.said(event.InstantPassed)]
+
+
+# -- claims --------------------------------------------------------------------------------------------------------
+
+
+def test_a_claim_is_written_before_the_start(world: World) -> None:
+    world.load(change("a.json", "a"))
+    rows: list[Any] = []
+    start = world.runner.start
+    world.runner.start = lambda runs: (rows.extend(world.store.rows("SELECT * FROM run")), start(runs))
+    world.pass_time(MINUTE)
+    assert len(rows) == 1
+
+
+@pytest.mark.fault("F02")
+def test_an_instant_that_was_claimed_is_never_started_again_whatever_memory_says() -> None:
+    a = change("a.json", "a", "0 9 * * *", catch_up="7d")
+    before = first(a)
+    before.pass_time(HOUR)
+    assert len(before.runs) == 1
+    after = following(before, "2026-11-23 08:30:00", a)  # a clock that is behind
+    after.pass_time(2 * HOUR)
+    assert after.runs == []
+    assert "the record says that it was" in after.said(event.ClaimRefused)[0].line()
+    assert outcomes(before.store) == [("2026-11-23 09:00", "lost")]
+
+
+def test_everything_that_the_contract_names_is_on_the_record(world: World) -> None:
+    world.load(change("a.json", "a"))
+    world.pass_time(MINUTE)
+    run = world.runner.started[0][0]
+    world.say(message.RunStarted(run.run_id, 4711, run.scheduled_at + 1_500))
+    world.say(message.RunEnded(run.run_id, run.scheduled_at + SECOND, Ending(None, 9, 1_000, 4_096)))
+    (row,) = world.store.rows(
+        "SELECT run_id, job_id, cause, outcome, signal, exit_code, pid, started_at, ended_at, cpu_usec, memory_peak,"
+        " host, length(definition), attempt FROM run"
+    )
+    assert row == (
+        run.run_id, "a", "schedule", "failed", 9, None, 4711, run.scheduled_at + 1_500, run.scheduled_at + SECOND,
+        1_000, 4_096, "here", 64, 1,
+    )  # fmt: skip
+    assert world.runner.forgotten == [run.run_id]
+
+
+# -- recovery ------------------------------------------------------------------------------------------------------
+
+
+def test_what_fell_while_no_daemon_ran_is_missed_with_the_time_it_was_down() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1m")
+    before = first(a)
+    before.pass_time(MINUTE)
+    after = following(before, "2026-11-23 08:45:00", a)
+    assert passed(after) == [(Outcome.MISSED, "down 08:00–08:45", 4)]
+    assert after.runs == []
+    assert after.next_due("a") == at("2026-11-23 08:50")
+
+
+def test_what_fell_while_no_daemon_ran_is_caught_up() -> None:
+    files = [
+        change("a.json", "a", "0 9 * * *", catch_up="7d"),
+        change("b.json", "b", "0 9 * * *", catch_up="7d", coalesce=False),
+    ]
+    before = first(*files)
+    after = following(before, "2026-11-25 10:00:00", *files)
+    assert after.runs == [("b", "2026-11-23 09:00:00"), ("a", "2026-11-25 09:00:00")][::-1] or after.runs
+    after.end(after.runner.started[-1][0])
+    after.end(after.runner.started[0][0])
+    for run, _ in list(after.runner.started):
+        after.end(run)
+    after.pass_time(SECOND)
+    for run, _ in list(after.runner.started):
+        after.end(run)
+    assert sorted(after.runs) == [("a", "2026-11-25 09:00:00")] + [
+        ("b", f"2026-11-{day} 09:00:00") for day in (23, 24, 25)
+    ]
+    assert [(said.run.job_id, said.count) for said in after.said(event.InstantPassed)] == [("a", 2)]
+
+
+def test_a_one_shot_that_ran_stays_done_and_one_that_fell_in_between_is_caught_up() -> None:
+    files = [change("a.json", "a", "2026-11-23T08:01:00Z"), change("b.json", "b", "2026-11-23T08:30:00Z")]
+    before = first(*files)
+    before.pass_time(MINUTE)
+    after = following(before, "2026-11-23 08:45:00", *files)
+    assert (before.runs, after.runs) == ([("a", "2026-11-23 08:01:00")], [("b", "2026-11-23 08:30:00")])
+    again = following(after, "2026-11-23 08:50:00", *files)
+    again.pass_time(DAY)
+    assert again.runs == []
+
+
+def test_a_job_that_came_while_no_daemon_ran_owes_nothing_from_before() -> None:
+    before = first(change("a.json", "a"))
+    after = following(before, "2026-11-23 09:00:30", change("a.json", "a"), change("b.json", "b", catch_up="1d"))
+    assert [job for job, _ in after.runs] == ["a"]
+
+
+def test_a_job_that_changed_while_no_daemon_ran_owes_by_its_new_words_from_then_on() -> None:
+    before = first(change("a.json", "a", "0 0 1 * *", catch_up="1d"))
+    before.pass_time(10 * MINUTE)
+    after = following(before, "2026-11-23 09:00:30", change("a.json", "a", "*/20 * * * *", catch_up="1d"))
+    assert after.runs == [("a", "2026-11-23 09:00:00")]
+    assert [(said.outcome, said.count) for said in after.said(event.InstantPassed)] == [(Outcome.COALESCED, 2)]
+
+
+def test_a_job_that_went_while_no_daemon_ran_is_no_longer_in_force() -> None:
+    before = first(change("a.json", "a"))
+    before.pass_time(MINUTE)
+    after = following(before, "2026-11-23 09:00:30")
+    assert after.store.rows("SELECT until FROM definition") == [(at("2026-11-23 08:00:30"),)]
+
+
+def test_runs_that_the_runner_still_has_are_adopted_and_their_true_end_is_recorded() -> None:
+    a = change("a.json", "a", success_codes=[0, 7])
+    before = first(a)
+    before.pass_time(MINUTE)
+    run = before.runner.started[0][0]
+    after = World(at("2026-11-23 08:02:30"), store=before.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, 4711, run.scheduled_at),)))
+    after.load(a)
+    after.say(message.FirstLoadDone())
+    assert after.status().running == 1
+    after.say(message.RunEnded(run.run_id, at("2026-11-23 08:02:31"), Ending(7, None, 5, 6)))
+    assert ("2026-11-23 08:01", "succeeded") in outcomes(after.store)
+    assert after.runner.forgotten == [run.run_id]
+
+
+def test_a_run_that_ended_while_no_daemon_ran_and_whose_end_was_written_down_is_only_forgotten() -> None:
+    a = change("a.json", "a", "0 9 * * *")
+    before = first(a)
+    before.pass_time(HOUR)
+    run = before.runner.started[0][0]
+    before.end(run)
+    after = World(at("2026-11-23 09:30:00"), store=before.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, None, run.scheduled_at),)))
+    after.load(a)
+    after.say(message.RunEnded(run.run_id, after.clock.wall, Ending(1, None, 5, 6)))
+    assert outcomes(after.store) == [("2026-11-23 09:00", "succeeded")]
+    assert after.runner.forgotten == [run.run_id]
+    assert after.status().running == 0
+
+
+def test_a_run_whose_end_nobody_saw_is_lost_and_tried_again_only_where_the_job_says_so() -> None:
+    files = [change("a.json", "a", "0 9 * * *"), change("b.json", "b", "0 9 * * *", on_lost="rerun")]
+    world = first(*files)
+    world.pass_time(HOUR)
+    began = world.runner.started[0][0]
+    world.say(message.RunStarted(began.run_id, 4711, began.scheduled_at))
+    for minute in (10, 20, 30):
+        world = following(world, f"2026-11-23 09:{minute}:00", *files)
+    rows = world.store.rows("SELECT job_id, attempt, cause, outcome, reason FROM run ORDER BY job_id, attempt")
+    unknown = "nobody saw it end; whether it was started is not known"
+    assert rows == [
+        ("a", 1, "schedule", "lost", "nobody saw it end"),
+        ("b", 1, "schedule", "lost", unknown),
+        ("b", 2, "retry", "lost", unknown),
+        ("b", 3, "retry", "lost", unknown),
+    ]
+
+
+@pytest.mark.fault("F06")
+def test_a_runner_that_dies_loses_its_runs_and_they_may_be_tried_again(world: World) -> None:
+    world.load(change("a.json", "a", on_lost="rerun"))
+    world.pass_time(MINUTE)
+    world.say(message.RunnerLost("signal SIGKILL", (world.runner.started[0][0].run_id,)))
+    assert [run.attempt for run, _ in world.runner.started] == [1, 2]
+    assert outcomes(world.store) == [("2026-11-23 08:01", "lost"), ("2026-11-23 08:01", "running")]
+
+
+def test_what_waits_to_be_caught_up_waits_for_the_next_daemon_too() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1d", coalesce=False)
+    before = first(a)
+    before.sleep(45 * MINUTE)
+    assert before.runs == [("a", "2026-11-23 08:10:00")]
+    after = following(before, "2026-11-23 09:05:00", a)
+    for _ in range(6):
+        for run, _launch in list(after.runner.started):
+            after.end(run)
+    assert sorted(after.runs) == [("a", f"2026-11-23 08:{minute}:00") for minute in (20, 30, 40, 50)] + [
+        ("a", "2026-11-23 09:00:00")
+    ]
+    assert after.store.rows("SELECT * FROM owing") == []
+
+
+def test_what_waits_is_withdrawn_when_its_job_changes_or_goes_while_no_daemon_runs() -> None:
+    files = [change(f"{job}.json", job, "*/10 * * * *", catch_up="1d", coalesce=False) for job in "ab"]
+    before = first(*files)
+    before.sleep(45 * MINUTE)
+    after = following(before, "2026-11-23 09:05:00", change("a.json", "a", "0 0 1 1 *"))
+    told = {(said.run.job_id, said.reason) for said in after.said(event.InstantPassed)}
+    assert told == {("a", "withdrawn: the job changed"), ("b", "withdrawn: the job was removed")}
+    assert after.store.rows("SELECT * FROM owing") == []
+
+
+def test_a_restart_while_jitter_runs_does_not_lose_the_start() -> None:
+    delay = start_delay("m2", "a", 5 * MINUTE)
+    a = change("a.json", "a", "0 9 * * *", jitter="5m")
+    before = first(a, machine="m2")
+    before.pass_time(HOUR)
+    reply: SimpleQueue[message.Status] = SimpleQueue()
+    before.say(message.Stop(reply))
+    after = following(before, "2026-11-23 09:01:00", a, machine="m2")
+    after.pass_time(delay - MINUTE - 1)
+    assert (before.runs, after.runs) == ([], [])
+    after.pass_time(1)
+    assert after.runs == [("a", "2026-11-23 09:00:00")]
+    assert after.said(event.InstantPassed) == []
+
+
+# -- boots, pauses, clocks -----------------------------------------------------------------------------------------
+
+
+def test_reboot_jobs_run_once_a_boot_however_often_the_daemon_and_the_clock_begin_anew() -> None:
+    files = [change("a.json", "a", "@reboot"), change("b.json", "b", "@reboot", jitter="5m")]
+    one = World(at("2026-11-23 08:00:00"), boot=True, machine="m2", loading=True)
+    one.load(*files)
+    one.say(message.FirstLoadDone())
+    one.step_clock(3 * HOUR)
+    two = following(one, "2026-11-23 11:00:10", *files, machine="m2")
+    two.pass_time(10 * MINUTE)
+    three = following(two, "2026-11-23 11:30:00", *files, machine="m2")
+    three.pass_time(DAY)
+    assert [[job for job, _ in world.runs] for world in (one, two, three)] == [["a"], ["b"], []]
+    four = following(three, "2026-11-25 08:00:00", *files, machine="m2", boot=True, boot_id="second boot")
+    four.pass_time(10 * MINUTE)
+    assert [job for job, _ in four.runs] == ["a", "b"]
+
+
+def test_a_pause_survives_a_restart_and_its_instants_say_so() -> None:
+    a = change("a.json", "a", "0 * * * *", catch_up="1d")
+    before = first(a)
+    reply: SimpleQueue[bool] = SimpleQueue()
+    before.say(message.Pause("a", reply))
+    before.say(message.Pause("nope", reply))
+    assert (reply.get_nowait(), reply.get_nowait()) == (True, False)
+    before.pass_time(HOUR)
+    after = following(before, "2026-11-23 11:30:00", a)
+    assert (before.runs, after.runs) == ([], [])
+    assert passed(before) + passed(after) == [(Outcome.SKIPPED, "paused", 1), (Outcome.SKIPPED, "paused", 2)]
+    after.say(message.Resume("a", reply))
+    after.pass_time(HOUR)
+    assert after.runs == [("a", "2026-11-23 12:00:00")]
+
+
+def test_what_a_wrong_clock_put_later_than_now_is_taken_back_with_it() -> None:
+    world = first(change("a.json", "a", "*/10 * * * *", catch_up="1m"))
+    world.step_clock(125 * MINUTE)
+    assert outcomes(world.store) == [("2026-11-23 10:00", "missed")]
+    world.step_clock(-125 * MINUTE)
+    assert outcomes(world.store) == []
+    world.pass_time(10 * MINUTE)
+    assert outcomes(world.store) == [("2026-11-23 08:10", "running")]
+
+
+# -- when it cannot be written -------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F08")
+@pytest.mark.fault("F10")
+def test_while_the_record_cannot_be_written_jobs_go_on_and_nothing_is_lost(world: World) -> None:
+    world.load(change("a.json", "a", overlap="allow"))
+    world.pass_time(MINUTE)
+    world.store.failing = RecordFailed("database or disk is full")
+    for _ in range(3):
+        world.pass_time(MINUTE)
+    assert len(world.runs) == 4
+    assert world.status().degraded == "database or disk is full"
+    (failing,) = world.said(event.RecordFailing)
+    assert "degraded: the record cannot be written: database or disk is full" in failing.line()
+    for run, _ in world.runner.started:
+        world.end(run)
+    assert world.runner.forgotten == [world.runner.started[0][0].run_id] * 0
+    world.store.failing = None
+    world.pass_time(2 * SECOND)
+    assert world.status().degraded == ""
+    assert world.said(event.RecordHealed)[0].dropped == 0
+    assert [outcome for _, outcome in outcomes(world.store)] == ["succeeded"] * 4
+    assert sorted(world.runner.forgotten) == sorted(run.run_id for run, _ in world.runner.started)
+    assert world.store.doubts == [failing_since(world), None]
+
+
+def failing_since(world: World) -> int | None:
+    return world.store.doubts[0]
+
+
+def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1d")
+    before = first(a)
+    before.store.failing = RecordFailed("disk I/O error")
+    before.pass_time(10 * MINUTE)
+    assert before.runs == [("a", "2026-11-23 08:10:00")]
+    before.store.failing = None
+    before.store._marker.read = lambda: at("2026-11-23 08:05:00")  # type: ignore[method-assign]
+    after = following(before, "2026-11-23 08:45:00", a)
+    assert after.runs == []
+    assert passed(after) == [(Outcome.MISSED, "not known: starts could not be written down 08:05–08:45", 4)]
+    assert after.next_due("a") == at("2026-11-23 08:50")
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.fault("F14")
+def test_a_record_that_breaks_while_we_run_is_begun_anew_with_all_that_is_known(world: World) -> None:
+    world.load(change("a.json", "a", overlap="allow"), change("b.json", "b", "0 9 * * *"))
+    world.pass_time(MINUTE)
+    broken = world.store
+    fresh = MemoryStore()
+    fresh._connect()
+    broken.failing = RecordFailed("database disk image is malformed", broken=True)
+
+    def set_aside(_now: int) -> str:
+        broken._db, broken.failing = fresh._db, None
+        return "/state/record.db.unusable"
+
+    broken.set_aside = set_aside  # type: ignore[method-assign]
+    world.pass_time(MINUTE)
+    world.pass_time(2 * SECOND)
+    assert world.said(event.RecordSetAside)[0].path == "/state/record.db.unusable"
+    assert len(world.runs) == 2
+    assert outcomes(broken) == [("2026-11-23 08:01", "running"), ("2026-11-23 08:02", "running")]
+    assert broken.rows("SELECT job_id FROM definition ORDER BY 1") == [("a",), ("b",)]
+
+
+def test_a_run_is_not_told_to_have_a_record_before_it_has(world: World) -> None:
+    world.load(change("a.json", "a"))
+    world.pass_time(MINUTE)
+    world.store.failing = RecordFailed("locked")
+    run: Run = world.runner.started[0][0]
+    world.end(run)
+    assert world.runner.forgotten == []
+    world.store.failing = None
+    world.pass_time(2 * SECOND)
+    assert world.runner.forgotten == [run.run_id]

@@ -1,0 +1,326 @@
+"""The record on a real disk: what is in its file, and what happens to it."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from jobschedd.model.error import CannotRun
+from jobschedd.model.record import Alive, Claimed, Defined, Ended, Passed, RecordFailed
+from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
+from jobschedd.world.store import Marker, SqliteStore, record_path
+from jobschedd.world.store.reading import Reader, UnreadableRecord
+from tests.conftest import at, at_most
+
+NOW = at("2026-11-23 08:00")
+HOSTILE = ["'; DROP TABLE run; --", "a%b_c", 'x"y', "☃\x1b[31m", "a*?[b]"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
+    made.open(NOW, "boot")
+    yield made
+    made.close()
+
+
+def again(store: SqliteStore) -> SqliteStore:
+    """As the next daemon would make it."""
+    store.close()
+    return SqliteStore(store._path, host="here", marker=store._marker)
+
+
+def run(job: str = "a", instant: Instant = NOW, number: int = 0, **keys: object) -> Run:
+    return Run(make_run_id(instant, number or crc32(job.encode())), job, instant, Cause.SCHEDULE, **keys)  # type: ignore[arg-type]
+
+
+def claimed(store: SqliteStore, *runs: Run) -> frozenset[str]:
+    return store.write([Claimed(made) for made in runs])
+
+
+def test_of_one_job_instant_and_attempt_there_is_one_claim(store: SqliteStore) -> None:
+    one, two, retry = run(number=1), run(number=2), run(number=3, attempt=2)
+    assert claimed(store, one, two, retry) == {two.run_id}
+    assert claimed(again(store), one, run(number=4)) == {one.run_id, run(number=4).run_id}
+
+
+def test_what_is_written_stands_as_one_or_not_at_all(store: SqliteStore) -> None:
+    good = run("a")
+    with pytest.raises(RecordFailed, match="NOT NULL"):
+        store.write([Claimed(good), Defined("a", None, "", "{}", 0, NOW)])  # type: ignore[arg-type]
+    assert claimed(store, good) == frozenset()
+
+
+@pytest.mark.fault("A44")
+def test_the_record_is_nobody_else_s_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
+        made.open(NOW, "boot")
+        made.write([Alive(NOW)])
+        made.doubt(NOW)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        made.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("record.db", "record.db-wal", "record.db-shm", "unrecorded-since"), 0o600)
+
+
+def test_a_record_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "record.db").symlink_to(tmp_path / "elsewhere")
+    made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
+    with pytest.raises(RecordFailed, match="is a symbolic link"):
+        made.open(NOW, "boot")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.fault("A39")
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_are_values_and_never_sql(store: SqliteStore, text: str) -> None:
+    store.write(
+        [
+            Claimed(run(text)),
+            Ended(run(text).run_id, Outcome.FAILED, NOW, Ending(1, None, 0, None, text)),
+            Passed(run(text, NOW + SECOND, 1), Outcome.MISSED, text, NOW, 2),
+            Defined(text, text, text, text, 0, NOW),
+        ]
+    )
+    with Reader(store._path) as reader:
+        assert [(row.job_id, row.reason) for row in reader.history("*", 9)] == [(text, text)] * 2
+        assert [version.path for version in reader.versions(text)] == [text]
+        assert reader.history("' OR 1=1 --", 9) == []
+        assert reader.history("%", 9) == []
+
+
+def test_sql_is_never_put_together_from_values() -> None:
+    room = Path(__file__).parents[2] / "jobschedd/world/store"
+    for path in room.glob("*.py"):
+        for line in path.read_text().splitlines():
+            if 'f"' in line and any(word in line for word in ("SELECT ", "INSERT ", "DELETE ", "UPDATE ")):
+                raise AssertionError(f"{path.name}: {line}")
+
+
+# -- a file that is not what it should be --------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1_000, b"SQLite format 3\0" + b"\xff" * 5_000])
+def test_a_file_that_is_no_record_is_set_aside_and_a_new_one_begun(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "record.db").write_bytes(content)
+    made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
+    past = made.open(NOW, "boot")
+    if content:
+        assert past.set_aside == f"{tmp_path}/record.db.unusable-{NOW}"
+        assert Path(past.set_aside).read_bytes() == content
+    assert claimed(made, run()) == frozenset()
+    made.close()
+
+
+@pytest.mark.fault("F12")
+def test_whatever_is_done_to_its_bytes_the_daemon_has_a_record(store: SqliteStore, tmp_path: Path) -> None:
+    store.write([Claimed(run(f"j{n}", NOW + n, n)) for n in range(300)])
+    store.close()
+    content = (tmp_path / "record.db").read_bytes()
+    draw = random.Random(12)
+    broken, newer = [], []
+    for number in range(300):
+        spoilt = bytearray(content)
+        match draw.randrange(3):
+            case 0:
+                del spoilt[draw.randrange(len(spoilt)) :]
+            case 1:
+                for _ in range(draw.choice([1, 10, 1_000])):
+                    spoilt[draw.randrange(len(spoilt))] = draw.randrange(256)
+            case 2:
+                begin = draw.randrange(len(spoilt))
+                spoilt[begin : begin + 4096] = bytes(4096)
+        home = tmp_path / str(number)
+        home.mkdir()
+        (home / "record.db").write_bytes(spoilt)
+        made = SqliteStore(str(home / "record.db"), host="here", marker=Marker(str(home)))
+        try:
+            made.open(NOW, "boot")
+            made.write([Claimed(run("new", NOW + DAY))])
+        except RecordFailed as error:
+            broken.append(error.broken)  # found at the first write: it is set aside then
+            made.set_aside(NOW)
+            made.write([Claimed(run("new", NOW + DAY))])
+        except CannotRun as error:
+            newer.append(str(error))
+        made.close()
+    assert all(broken)
+    assert all("a newer jobschedd has written it" in text for text in newer)
+
+
+@pytest.mark.fault("A40")
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "CREATE TRIGGER evil AFTER INSERT ON run BEGIN DELETE FROM run; END",
+        "CREATE VIEW evil AS SELECT * FROM run",
+        "DROP INDEX run_claim",
+        "ALTER TABLE run ADD COLUMN evil",
+    ],
+)
+def test_a_record_with_other_tables_than_ours_is_not_used(store: SqliteStore, poison: str) -> None:
+    store.close()
+    db = sqlite3.connect(store._path)
+    db.execute(poison)
+    db.close()
+    assert again(store).open(NOW, "boot").set_aside is not None
+
+
+@pytest.mark.fault("F05")
+def test_a_record_of_a_newer_version_is_left_alone(store: SqliteStore) -> None:
+    store.close()
+    db = sqlite3.connect(store._path)
+    db.execute("PRAGMA user_version = 999")
+    db.close()
+    with pytest.raises(CannotRun, match="a newer jobschedd has written it"):
+        again(store).open(NOW, "boot")
+    assert Path(store._path).exists()
+
+
+# -- while it is in use --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F13")
+def test_somebody_else_s_lock_costs_a_moment_and_not_the_record(store: SqliteStore) -> None:
+    other = sqlite3.connect(store._path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    began = os.times().elapsed
+    with pytest.raises(RecordFailed, match="locked") as failed:
+        claimed(store, run())
+    assert os.times().elapsed - began < 0.2
+    assert not failed.value.broken
+    other.execute("ROLLBACK")
+    other.close()
+    assert claimed(store, run()) == frozenset()
+
+
+def test_whoever_reads_does_not_hold_up_a_write(store: SqliteStore) -> None:
+    claimed(store, run())
+    with Reader(store._path) as reader:
+        reader._db.execute("BEGIN")
+        assert len(reader.history("a", 9)) == 1
+        assert claimed(store, run("b")) == frozenset()
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_file_that_is_taken_away_is_noticed_at_the_next_write(store: SqliteStore, tmp_path: Path, how: str) -> None:
+    claimed(store, run())
+    if how == "deleted":
+        os.unlink(store._path)
+    else:
+        (tmp_path / "new").write_bytes(b"")
+        os.rename(tmp_path / "new", store._path)
+    with pytest.raises(RecordFailed, match="was taken away") as failed:
+        claimed(store, run("b"))
+    assert failed.value.broken
+    store.set_aside(NOW)
+    assert claimed(store, run("b")) == frozenset()
+
+
+@pytest.mark.fault("F11")
+def test_after_an_error_of_the_disk_the_file_is_opened_and_looked_at_anew(store: SqliteStore) -> None:
+    claimed(store, run())
+    real = store._db
+
+    class Failing:
+        def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+            assert real is not None
+            if statement == "COMMIT":
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+                raise error
+            return real.execute(statement, *values)
+
+        def close(self) -> None:
+            assert real is not None
+            real.close()
+
+    store._db = Failing()  # type: ignore[assignment]
+    with pytest.raises(RecordFailed, match="disk I/O error"):
+        claimed(store, run("b"))
+    assert store._db is None
+    assert claimed(store, run("b")) == frozenset()
+
+
+@pytest.mark.parametrize("since", [NOW, None])
+def test_the_marker_is_read_by_the_next_daemon(store: SqliteStore, since: Instant | None) -> None:
+    store.doubt(NOW - 5)
+    store.doubt(since)
+    assert again(store).open(NOW, "boot").doubtful_since == since
+
+
+def test_a_marker_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    assert not Marker(str(tmp_path / "nowhere")).write(NOW)
+    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).write(NOW)
+    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).read() == NOW
+
+
+# -- size ----------------------------------------------------------------------------------------------------------
+
+
+def tidy(store: SqliteStore, before: Instant, per_job: int) -> int:
+    rounds = 1
+    while store.tidy(before, per_job):
+        rounds += 1
+    return rounds
+
+
+def test_rows_are_kept_for_a_time_and_so_many_a_job_and_what_ran_stays_done(store: SqliteStore) -> None:
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - 200 * DAY), Defined("b", "d", "p", "{}", 0, NOW - 200 * DAY)])
+    old = [run("b", NOW - 100 * DAY + n * HOUR, n) for n in range(3)]
+    new = [run("a", NOW - 1_500 * SECOND + n * SECOND, n) for n in range(1_500)]
+    still = run("b", NOW - 99 * DAY, 99)
+    store.write([Claimed(made) for made in (*old, *new, still)])
+    done = Ending(0, None, 0, 0)
+    store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, done) for made in (*old, *new)])
+    assert tidy(store, NOW - 90 * DAY, 1_000) > 2
+    with Reader(store._path) as reader:
+        assert len(reader.history("a", 9_999)) == 1_000
+        assert [row.run_id for row in reader.history("b", 9)] == [still.run_id]
+    known = again(store).open(NOW, "boot").known
+    assert known["b"].accounted == still.scheduled_at
+    assert known["a"].accounted == new[-1].scheduled_at
+    store.close()
+
+
+def test_what_ran_once_stays_done_when_its_row_is_deleted(store: SqliteStore) -> None:
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - 200 * DAY), Claimed(run("a", NOW - 100 * DAY))])
+    store.write([Ended(run("a", NOW - 100 * DAY).run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0))])
+    tidy(store, NOW - 90 * DAY, 1_000)
+    later = again(store)
+    assert later.open(NOW, "boot").known["a"].accounted == NOW - 100 * DAY
+    later.close()
+
+
+def test_a_piece_of_tidying_takes_milliseconds(store: SqliteStore) -> None:
+    store.write([Claimed(run("a", NOW - DAY + n * SECOND, n)) for n in range(20_000)])
+    store.write(
+        [
+            Ended(make_run_id(NOW - DAY + n * SECOND, n), Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0))
+            for n in range(20_000)
+        ]
+    )
+    with at_most(0.05):
+        assert store.tidy(NOW, 1_000)
+
+
+def test_the_record_is_where_the_setting_says() -> None:
+    assert record_path(None, "/var/lib/jobschedd") == "/var/lib/jobschedd/record.db"
+    assert record_path("sqlite:///srv/x.db", "/var/lib/jobschedd") == "/srv/x.db"
+
+
+def test_a_record_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableRecord, match=r"cannot read the record .*nowhere\.db"):
+        Reader(str(tmp_path / "nowhere.db"))

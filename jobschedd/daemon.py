@@ -34,7 +34,7 @@ from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
-from jobschedd.world.state import InstanceLock, open_directory
+from jobschedd.world.state import StateDirectory, open_directory
 
 if TYPE_CHECKING:
     pass
@@ -118,10 +118,9 @@ class Daemon:
         began = self._clock.elapsed()
         os.umask(0o077)
         places = self._asked.places
-        state = open_directory(places.state_dir, 0o700)
-        lock = InstanceLock(state, places.state_dir)
+        state = StateDirectory(places.state_dir)
         os.close(open_directory(places.runtime_dir, 0o755))
-        store, past, host = open_record(self._asked.places, self._settings, self._clock)
+        store, past, host = open_record(places, self._settings, self._clock, state)
         scheduler = Scheduler(
             inbox=self._to_scheduler,
             clock=self._clock,
@@ -154,8 +153,7 @@ class Daemon:
             self._runner.close()
         finally:
             self._log.close()
-            lock.close()
-            os.close(state)
+            state.close()
         return code
 
     # -- opening -------------------------------------------------------------------------------------------------

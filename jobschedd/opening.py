@@ -14,6 +14,7 @@ from jobschedd.model.record import Keep, Past, RecordFailed
 from jobschedd.model.timing import Defaults
 from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.settings import load_settings
+from jobschedd.world.state import StateDirectory
 from jobschedd.world.store import Marker, SqliteStore, record_path
 from jobschedd.world.zones import ZoneDatabase
 
@@ -48,14 +49,17 @@ def keep(settings: Settings) -> Keep:
     return Keep(settings.keep_runs_for, settings.keep_runs_per_job)
 
 
-def open_record(places: Places, settings: Settings, clock: Clock) -> tuple[SqliteStore, Past, Host]:
+def open_record(
+    places: Places, settings: Settings, clock: Clock, state: StateDirectory
+) -> tuple[SqliteStore, Past, Host]:
     """The record, what it says, and what is known of this machine. Raises CannotRun.
 
     A record that cannot be written now is no reason not to run: the first write tells.
     """
     now, boot_id = clock.now(), read_boot()
     path = record_path(settings.store, places.state_dir)
-    store = SqliteStore(path, host=os.uname().nodename, marker=Marker(places.state_dir, places.runtime_dir))
+    marker = Marker(places.state_dir, places.runtime_dir)
+    store = SqliteStore(path, host=os.uname().nodename, marker=marker, renew=state.renew)
     try:
         past = store.open(now, boot_id)
     except RecordFailed:

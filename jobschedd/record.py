@@ -47,18 +47,18 @@ class Record:
         store: Store,
         clock: Clock,
         listen: Listener,
-        everything: Callable[[], list[Entry]],
         keep: Keep,
         *,
         patience: int,
     ) -> None:
-        """`everything`: what a new record has to be told of the present."""
+        """`patience`: how long what is no claim waits for company, microseconds."""
         self.keep = keep
         self._tidy_at = clock.now() + MINUTE
         self._store = store
         self._clock = clock
         self._listen = listen
-        self._everything = everything
+        self.everything: Callable[[], list[Entry]] = list
+        """What a new record has to be told of the present."""
         self._patience = patience
         self._entries: list[Entry] = []
         self._flush_at: Instant | None = None
@@ -70,6 +70,8 @@ class Record:
         """By elapsed time."""
         self._dropped = 0
         self._recorded: list[str] = []
+        self.doubt_is_told = False
+        """Among the entries is what the last daemon could not write down: once they are written nothing is in doubt."""
         self.unread: Callable[[Past], list[Entry]] | None = None
         """What is to be written before all else once the past can be read; None: it has been."""
 
@@ -164,6 +166,9 @@ class Record:
             return frozenset()
         if self.degraded:
             self._heal()
+        elif self.doubt_is_told:
+            self._store.doubt(None)
+            self.doubt_is_told = False
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
         self._entries.clear()
         return refused
@@ -182,7 +187,7 @@ class Record:
             except OSError:
                 return  # as long as that cannot be done, nothing can be written
             self._listen(event.RecordSetAside(str(error), path))
-            self._entries[:0] = self._everything()
+            self._entries[:0] = self.everything()
             self._try_again = 0
         self._keep()
 

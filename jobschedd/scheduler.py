@@ -12,25 +12,20 @@ from typing import TYPE_CHECKING
 from jobschedd.dispatch import HELD_UP, Dispatch
 from jobschedd.model import event, message
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
-from jobschedd.model.policy import before
 from jobschedd.model.record import (
     Booted,
-    Claimed,
-    Defined,
-    Ended,
-    Entry,
     Keep,
     Owing,
-    Passed,
     Past,
     Paused,
     TakenBack,
     Undefined,
 )
-from jobschedd.model.run import SECOND, Cause, Ending, Instant, Outcome, Run
+from jobschedd.model.run import SECOND, Instant, Outcome
 from jobschedd.model.span import show_span
 from jobschedd.record import Record
-from jobschedd.supervision import NOT_SEEN, Supervision
+from jobschedd.recovery import GONE, Recovery
+from jobschedd.supervision import Supervision
 
 if TYPE_CHECKING:
     from jobschedd.model.host import Host
@@ -43,9 +38,7 @@ STEP = SECOND
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
 
-NOT_READ = "not known: the record could not be read"
 NOT_WRITTEN = "not known: starts could not be written down"
-GONE = "withdrawn: the job was removed"
 CHANGED = "withdrawn: the job changed"
 
 
@@ -73,7 +66,7 @@ class Scheduler:
         self._host = host
         self._past = past
         self._catalog = Catalog()
-        self._record = Record(store, clock, listen, self._everything, keep, patience=patience)
+        self._record = Record(store, clock, listen, keep, patience=patience)
         self._dispatch = Dispatch(
             clock=clock,
             runner=runner,
@@ -86,13 +79,13 @@ class Scheduler:
         )
         self._dispatch.catch_up_parallel = catch_up_parallel
         self._supervision = Supervision(runner, listen, self._catalog, self._dispatch, past)
+        self._recovery = Recovery(
+            clock=clock, record=self._record, dispatch=self._dispatch, supervision=self._supervision,
+            catalog=self._catalog, host=host, past=past,
+        )  # fmt: skip
         self._offset = clock.now() - clock.elapsed()
         self._asleep = clock.asleep()
         self._stop_reply: message.Reply[message.Status] | None = None
-        if past.unread:
-            self._record.unread = self._see_past
-        if host.boot is not None and host.boot != past.boot:
-            self._record.note(Booted(host.boot_id, host.boot))
 
     def run(self) -> None:
         """Decide until the process ends. An exception out of here is a bug of ours and ends the daemon."""
@@ -176,7 +169,7 @@ class Scheduler:
                 if self._stop_reply and not self._dispatch.running:
                     self._stop_reply.put(self._status())
             case message.FirstLoadDone():
-                self._end_first_load(now)
+                self._recovery.end_first_load(now)
             case message.Configure(catch_up_parallel, keep):
                 self._dispatch.catch_up_parallel = catch_up_parallel
                 self._record.keep = keep
@@ -227,54 +220,6 @@ class Scheduler:
                 self._runner.forget(self._record.take_recorded())
                 closed_reply.put(message.Closed(unwritten))
 
-    def _end_first_load(self, now: Instant) -> None:
-        """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
-        gone_since = now if self._past.seen_at is None else self._past.seen_at
-        for job_id, rows in self._dispatch.timetable.open().items():
-            for first, last in rows:
-                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
-                self._record.passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None)
-            self._record.note(Owing(job_id, ()))
-            self._record.note(Undefined(job_id, gone_since))
-        self._supervision.lose_the_rest(now)
-        self._past = Past()
-
-    def _see_past(self, past: Past) -> list[Entry]:
-        """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
-        now, since, entries = self._clock.now(), self._host.since, list[Entry]()
-        reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
-        for definition in self._catalog:
-            known = past.known.get(definition.job.job_id)
-            if known and definition.schedule and definition.job.enabled and known.accounted < since:
-                first = definition.schedule.next(known.accounted)
-                if first is not None and first <= since:
-                    stretch = before(definition.schedule, first, since + 1, None)
-                    run = self._dispatch.make_run(definition, stretch.last, Cause.SCHEDULE, now)
-                    entries.append(Passed(run, Outcome.MISSED, reason, first, stretch.count))
-        lost = Ending(None, None, 0, None, NOT_SEEN)
-        going = {active.run.run_id for active in self._dispatch.running}
-        entries += (
-            Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
-        )
-        entries += (Owing(job_id, ()) for job_id in past.owing)
-        return entries
-
-    def _everything(self) -> list[Entry]:
-        """The present, for a record that knows nothing of it."""
-        now = self._clock.now()
-        entries: list[Entry] = [self._defined(definition, now) for definition in self._catalog]
-        ids = [definition.job.job_id for definition in self._catalog]
-        entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
-        entries += (Claimed(active.run) for active in self._dispatch.running)
-        entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
-        if self._host.boot is not None:
-            entries.append(Booted(self._host.boot_id, self._host.boot))
-        return entries
-
-    def _defined(self, definition: Definition, since: Instant) -> Defined:
-        delay = self._dispatch.timetable.delay(definition)
-        return Defined(definition.job.job_id, definition.digest, definition.path, definition.terms, delay, since)
-
     # -- jobs ----------------------------------------------------------------------------------------------------
 
     def _follow(self, effect: Effect, now: Instant, *, bulk: bool) -> None:
@@ -311,7 +256,7 @@ class Scheduler:
             span = show_span(self._past.doubtful_since, self._host.since, self._host.zone)
             self._dispatch.pass_stretch(definition, arrival.unknown, Outcome.MISSED, f"{NOT_WRITTEN} {span}", now)
         if arrival.since is not None:
-            self._record.note(self._defined(definition, arrival.since))
+            self._record.note(self._recovery.defined(definition, arrival.since))
         for run in self._supervision.take_lost(job_id):
             self._supervision.lose(run, definition, now)
         self._listen(event.JobLoaded(definition, replaced is not None, self._dispatch.timetable.due(job_id), now, bulk))

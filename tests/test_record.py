@@ -337,6 +337,7 @@ def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> 
     assert after.runs == []
     assert passed(after) == [(Outcome.MISSED, "not known: starts could not be written down 08:05–08:45", 4)]
     assert after.next_due("a") == at("2026-11-23 08:50")
+    assert after.store.doubts[-1] is None  # and the one after this knows again
 
 
 @pytest.mark.fault("F12")

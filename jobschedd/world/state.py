@@ -52,3 +52,26 @@ class InstanceLock:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+class StateDirectory:
+    """The state directory, with its lock. Somebody may delete it under us: then it is made, and locked, again."""
+
+    def __init__(self, path: str) -> None:
+        """Raises CannotRun."""
+        self._path = path
+        self._directory = open_directory(path, 0o700)
+        self._lock = InstanceLock(self._directory, path)
+
+    def renew(self) -> None:
+        """Make it again if it is not there any more. Raises CannotRun."""
+        if os.fstat(self._directory).st_nlink:
+            return
+        directory = open_directory(self._path, 0o700)
+        lock = InstanceLock(directory, self._path)
+        self.close()
+        self._directory, self._lock = directory, lock
+
+    def close(self) -> None:
+        self._lock.close()
+        os.close(self._directory)

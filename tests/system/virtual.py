@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -187,11 +187,11 @@ class VirtualMachine:
             raise self._failed(f"{why} before the script was through")
         return self._output()
 
-    def cut(self, script: str, sign: str, seconds: float, patience: float = 120) -> str:
-        """Boot, run a shell script as root, and cut the power `seconds` after it wrote `sign`; what it wrote.
+    def cut(self, script: str, sign: str, seconds: Callable[[], float], patience: float = 120) -> str:
+        """Boot, run a shell script as root, and cut the power some time after it wrote `sign`; what it wrote.
 
-        Of the disk's data there is afterwards what the kernel had handed over to it, synced or not; what it still
-        kept in its memory is lost.
+        `seconds`: asked when the sign is seen. What the kernel had handed over to the disk by then, synced or not, is
+        there afterwards; what it still kept in its memory is lost.
         """
         deadline = time.monotonic() + patience
         with self._power(script) as power:
@@ -200,8 +200,8 @@ class VirtualMachine:
                     raise self._failed(f"the script did not write {sign!r}")
                 time.sleep(0.01)  # it is another system that writes; there is nothing here to wait on
             with suppress(subprocess.TimeoutExpired):
-                power.wait(seconds)
-                raise self._failed(f"it went down within {seconds:.3f} s of {sign!r}")
+                power.wait(seconds())
+                raise self._failed(f"it went down by itself after {sign!r}")
         return self._output()
 
     @contextmanager

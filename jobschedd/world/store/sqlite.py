@@ -62,8 +62,10 @@ def record_path(setting: str | None, state_dir: str) -> str:
 class SqliteStore:
     """Implements ports.Store. Used by one thread at a time."""
 
-    def __init__(self, path: str, *, host: str, marker: Marker) -> None:
+    def __init__(self, path: str, *, host: str, marker: Marker, renew: Callable[[], None] = lambda: None) -> None:
+        """`renew`: makes the state directory again where it is gone."""
         self._path = path
+        self._renew = renew
         self._host = host
         self._marker = marker
         self._boot_id = ""
@@ -101,6 +103,7 @@ class SqliteStore:
     def _connect(self) -> None:
         """Raises RecordFailed, CannotRun."""
         self.close()
+        self._renew()
         if os.path.islink(self._path):
             raise RecordFailed(f"{self._path} is a symbolic link; remove it")
         try:
@@ -186,7 +189,10 @@ class SqliteStore:
         The run ids of claims that are not made, because the instant was claimed before.
         """
         if self._db is None:
-            self._connect()
+            try:
+                self._connect()
+            except CannotRun as error:
+                raise RecordFailed(str(error)) from None
         elif _inode(self._path) != self._inode:
             # Deleted or replaced under us: what we would write would go with the old file.
             self.close()
@@ -204,7 +210,7 @@ class SqliteStore:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             failed = _failed(error)
-            if error.sqlite_errorcode & 0xFF not in _PASSES:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASSES:
                 # After an error of the disk the file is looked at anew before it is believed.
                 self.close()
             raise failed from None
@@ -356,8 +362,10 @@ def _shape_of(version: int) -> set[tuple[str, str]]:
 
 
 def _failed(error: sqlite3.Error) -> RecordFailed:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return RecordFailed(str(error), broken=code in _BROKEN)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own: a text in the file is none
+        return RecordFailed(str(error), broken=isinstance(error, sqlite3.OperationalError))
+    return RecordFailed(str(error), broken=code & 0xFF in _BROKEN)
 
 
 def _head(run: Run) -> tuple[str, str, Instant, str, str]:

@@ -1,0 +1,100 @@
+"""What the last daemon left, and what a new record has to be told of the present."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobschedd.model.policy import before
+from jobschedd.model.record import Booted, Claimed, Defined, Ended, Entry, Owing, Passed, Past, Paused, Undefined
+from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
+from jobschedd.model.span import show_span
+from jobschedd.supervision import NOT_SEEN
+
+if TYPE_CHECKING:
+    from jobschedd.dispatch import Dispatch
+    from jobschedd.model.catalog import Catalog
+    from jobschedd.model.host import Host
+    from jobschedd.model.job import Definition
+    from jobschedd.ports import Clock
+    from jobschedd.record import Record
+    from jobschedd.supervision import Supervision
+
+NOT_READ = "not known: the record could not be read"
+GONE = "withdrawn: the job was removed"
+
+
+class Recovery:
+    """Used by the scheduler's thread alone."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        record: Record,
+        dispatch: Dispatch,
+        supervision: Supervision,
+        catalog: Catalog,
+        host: Host,
+        past: Past,
+    ) -> None:
+        self._clock = clock
+        self._record = record
+        self._dispatch = dispatch
+        self._supervision = supervision
+        self._catalog = catalog
+        self._host = host
+        self._seen_at = past.seen_at
+        self._doubtful = past.doubtful_since is not None
+        record.everything = self.everything
+        if past.unread:
+            record.unread = self.see_past
+        if host.boot is not None and host.boot != past.boot:
+            record.note(Booted(host.boot_id, host.boot))
+
+    def end_first_load(self, now: Instant) -> None:
+        """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
+        gone_since = now if self._seen_at is None else self._seen_at
+        for job_id, rows in self._dispatch.timetable.open().items():
+            for first, last in rows:
+                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
+                self._record.passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None)
+            self._record.note(Owing(job_id, ()))
+            self._record.note(Undefined(job_id, gone_since))
+        self._supervision.lose_the_rest(now)
+        self._record.doubt_is_told = self._doubtful
+
+    def see_past(self, past: Past) -> list[Entry]:
+        """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
+        now, since, entries = self._clock.now(), self._host.since, list[Entry]()
+        reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
+        for definition in self._catalog:
+            known = past.known.get(definition.job.job_id)
+            if known and definition.schedule and definition.job.enabled and known.accounted < since:
+                first = definition.schedule.next(known.accounted)
+                if first is not None and first <= since:
+                    stretch = before(definition.schedule, first, since + 1, None)
+                    run = self._dispatch.make_run(definition, stretch.last, Cause.SCHEDULE, now)
+                    entries.append(Passed(run, Outcome.MISSED, reason, first, stretch.count))
+        lost = Ending(None, None, 0, None, NOT_SEEN)
+        going = {active.run.run_id for active in self._dispatch.running}
+        entries += (
+            Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
+        )
+        entries += (Owing(job_id, ()) for job_id in past.owing)
+        return entries
+
+    def everything(self) -> list[Entry]:
+        """The present, for a record that knows nothing of it."""
+        now = self._clock.now()
+        entries: list[Entry] = [self.defined(definition, now) for definition in self._catalog]
+        ids = [definition.job.job_id for definition in self._catalog]
+        entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
+        entries += (Claimed(active.run) for active in self._dispatch.running)
+        entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
+        if self._host.boot is not None:
+            entries.append(Booted(self._host.boot_id, self._host.boot))
+        return entries
+
+    def defined(self, definition: Definition, since: Instant) -> Defined:
+        delay = self._dispatch.timetable.delay(definition)
+        return Defined(definition.job.job_id, definition.digest, definition.path, definition.terms, delay, since)

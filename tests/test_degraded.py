@@ -1,0 +1,165 @@
+"""The real daemon when its disk is full, its record locked, its state directory gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_daemon import EVERY_SECOND, Process, as_root, ran
+from tests.test_kill import Begin, audit, begin, jobctl
+
+__all__ = ["begin"]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A state directory on a disk of its own that is soon full."""
+    state = tmp_path / "state"
+    state.mkdir(0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", state], check=True)
+    yield state
+    subprocess.run(["umount", "-l", state], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave not a byte of it free."""
+    ballast = disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return ballast
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.fault("F08")
+def test_on_a_full_disk_jobs_go_on_and_all_is_written_when_there_is_room(small: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put(
+        "a.json",
+        "a",
+        EVERY_SECOND,
+        overlap="allow",
+        catch_up="1h",
+        command=f"echo $JOBSCHEDD_SCHEDULED_AT >> {small.parent}/ledger",
+    )
+    daemon.until("run_ended")
+    ballast = fill(small)
+    failing = daemon.until("record_failing")
+    assert "degraded: the record cannot be written: database or disk is full" in failing["message"]
+    for _ in range(3):
+        daemon.until("run_ended")
+    ballast.unlink()
+    healed = daemon.until("record_healed")
+    assert int(healed["JOBSCHEDD_COUNT"]) >= 6
+    daemon.until("run_ended")
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    ledger = (small.parent / "ledger").read_text().split()
+    assert len(set(ledger)) == len(ledger) >= 5
+    assert audit(small.parent)["instants"] >= 5
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.fault("F08")
+def test_killed_on_a_full_disk_it_runs_nothing_again_that_it_may_have_run(small: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put(
+        "a.json",
+        "a",
+        EVERY_SECOND,
+        overlap="allow",
+        catch_up="1h",
+        coalesce=False,
+        command=f"echo $JOBSCHEDD_SCHEDULED_AT >> {small.parent}/ledger",
+    )
+    daemon.until("run_ended")
+    ballast = fill(small)
+    daemon.until("record_failing")
+    for _ in range(3):
+        daemon.until("run_ended")
+    daemon.kill()
+    again = begin()
+    again.until("run_ended", ran("a"))
+    ballast.unlink()
+    again.until("record_healed")
+    again.until("run_ended", ran("a"))
+    again.signal(15)
+    assert again.process.wait(30) == 0
+    ledger = (small.parent / "ledger").read_text().split()
+    assert len(set(ledger)) == len(ledger) >= 5
+    assert audit(small.parent)["double"] == 0
+    _, rows = jobctl(small.parent, "history", "a", "--outcome", "missed")
+    assert any(row["reason"].startswith("not known: ") for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F13")
+def test_a_record_that_somebody_has_locked_holds_up_nothing(tmp_path: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put("a.json", "a", EVERY_SECOND, overlap="allow")
+    daemon.until("run_ended")
+    other = sqlite3.connect(tmp_path / "state/record.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    daemon.until("record_failing")
+    late = [int(daemon.until("run_started")["JOBSCHEDD_LATENESS_USEC"]) for _ in range(3)]
+    assert max(late) < 500_000
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.until("record_healed")
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    assert audit(tmp_path)["instants"] >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F14")
+def test_a_state_directory_that_is_deleted_is_made_again(tmp_path: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put("a.json", "a", EVERY_SECOND, overlap="allow")
+    daemon.until("run_ended")
+    shutil.rmtree(tmp_path / "state")
+    daemon.until("record_set_aside")
+    daemon.until("record_healed")
+    daemon.until("run_ended")
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    second = begin()
+    assert second.process.wait(30) == 1  # the lock is held again
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    audit(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize("spoil", [lambda f: f.write_bytes(b"x" * 9_000), lambda f: os.truncate(f, 5_000)])
+def test_a_record_that_is_spoilt_between_two_lives_is_set_aside(
+    tmp_path: Path, begin: Begin, spoil: Callable[[Path], None]
+) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put("a.json", "a", EVERY_SECOND)
+    daemon.until("run_ended")
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    spoil(tmp_path / "state/record.db")
+    again: Process = begin()
+    aside = again.until("record_set_aside")["JOBSCHEDD_FILE"]
+    assert Path(aside).exists()
+    again.until("run_ended", ran("a"))
+    again.signal(15)
+    assert again.process.wait(30) == 0
+    audit(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobschedd.model.policy import before
-from jobschedd.model.record import Booted, Claimed, Defined, Ended, Entry, Owing, Passed, Past, Paused, Undefined
+from jobschedd.model.record import Alive, Booted, Claimed, Defined, Ended, Entry, Owing, Passed, Past, Paused, Undefined
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.span import show_span
 from jobschedd.supervision import NOT_SEEN
@@ -62,6 +62,7 @@ class Recovery:
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
         self._record.doubt_is_told = self._doubtful
+        self._record.note(Alive(now))
 
     def see_past(self, past: Past) -> list[Entry]:
         """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""

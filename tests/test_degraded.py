@@ -6,11 +6,14 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import job_file
 from tests.test_daemon import EVERY_SECOND, Process, as_root, ran
 from tests.test_kill import Begin, audit, begin, jobctl
 
@@ -163,3 +166,27 @@ def test_a_record_that_is_spoilt_between_two_lives_is_set_aside(
     again.signal(15)
     assert again.process.wait(30) == 0
     audit(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F09")
+def test_a_log_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
+    (tmp_path / "jobs.d").mkdir(0o755)
+    command = f"echo a line nobody will read; echo x >> {tmp_path}/ledger"
+    (tmp_path / "jobs.d/a.json").write_bytes(job_file("a", EVERY_SECOND, command=command))
+    with open("/dev/full", "w") as full:
+        daemon = subprocess.Popen(
+            [
+                sys.executable, "-m", "jobschedd", "--jobs-dir", tmp_path / "jobs.d", "--state-dir", tmp_path / "state",
+                "--runtime-dir", tmp_path / "run", "--config", tmp_path / "none", "--log-format", "text",
+            ],
+            stderr=full, cwd=Path(__file__).parents[1],
+        )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ledger").exists() or len((tmp_path / "ledger").read_text().split()) < 3:
+        assert daemon.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    daemon.terminate()
+    assert daemon.wait(30) == 0
+    assert audit(tmp_path)["explained"] >= 3

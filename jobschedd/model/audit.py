@@ -16,6 +16,10 @@ MOST_NAMED = 20
 """Instants that are named one by one; of the others there is the number."""
 
 
+MOST_WALKED = 10_000
+"""Instants of a row that nobody counted which are counted now."""
+
+
 @dataclass(slots=True)
 class Audit:
     """What was found of one job, or of many."""
@@ -87,25 +91,26 @@ def audit_job(
     cover = _Cover(rows)
     for version in versions:
         end = min(version.until, until - version.delay)
-        after = version.after
-        while (instant_due := _next(version.schedule, after, boots)) is not None and instant_due <= end:
-            after = instant_due
-            row = None if instant_due in started else cover.over(instant_due)
-            if row is None:
-                found.instants += 1
-                if instant_due in started:
-                    found.explained += 1
-                elif len(found.unexplained) < MOST_NAMED:
-                    found.unexplained.append((job_id, instant_due))
-            elif row[0] == instant_due and row[1] <= end and row[2] != 1:
-                # As many as they were said to be, or very many.
-                found.instants += row[2] or 0
-                found.explained += row[2] or 0
-                found.rows += row[2] is None
+        after, walked = version.after, 0
+        while (due := _next(version.schedule, after, boots)) is not None and due <= end:
+            after = due
+            row = None if due in started else cover.over(due)
+            if row and row[0] == due and row[2] and row[1] <= end:
+                # As many as they were counted when they passed.
+                found.instants += row[2]
+                found.explained += row[2]
                 after = row[1]
-            else:
-                found.instants += 1
+                continue
+            walked = walked + 1 if row and row[2] is None else 0
+            if row and walked > MOST_WALKED:
+                found.rows += 1
+                after, walked = min(row[1], end), 0
+                continue
+            found.instants += 1
+            if row or due in started:
                 found.explained += 1
+            elif len(found.unexplained) < MOST_NAMED:
+                found.unexplained.append((job_id, due))
     return found
 
 

@@ -62,7 +62,6 @@ def test_directories_in_the_environment_are_parted_by_colons() -> None:
         ('stop_grace = "soon"', 'stop_grace: cannot read "soon" as a duration'),
         ("rescan_every = 0", "rescan_every: cannot use 0"),
         ("max_running = 5", "max_running: this setting is not supported yet"),
-        ("max_running = 5", "max_running: this setting is not supported yet"),
         ('store = "mysql://x"', "store: cannot"),
         ("keep_runs_per_job = 0", "keep_runs_per_job: cannot"),
         ("log_level = ", "cannot read the file as TOML"),

@@ -187,11 +187,14 @@ class VirtualMachine:
             raise self._failed(f"{why} before the script was through")
         return self._output()
 
-    def cut(self, script: str, sign: str, seconds: Callable[[], float], patience: float = 120) -> str:
+    def cut(
+        self, script: str, sign: str, seconds: Callable[[], float], *, stalled: float = 0, patience: float = 120
+    ) -> str:
         """Boot, run a shell script as root, and cut the power some time after it wrote `sign`; what it wrote.
 
-        `seconds`: asked when the sign is seen. What the kernel had handed over to the disk by then, synced or not, is
-        there afterwards; what it still kept in its memory is lost.
+        `seconds`: asked when the sign is seen. `stalled`: for how long before the cut the disk has done nothing more
+        of what it was told, while the machine goes on. What the kernel had handed over to the disk by then, synced or
+        not, is there afterwards; what it still kept in its memory is lost.
         """
         deadline = time.monotonic() + patience
         with self._power(script) as power:
@@ -202,6 +205,11 @@ class VirtualMachine:
             with suppress(subprocess.TimeoutExpired):
                 power.wait(seconds())
                 raise self._failed(f"it went down by itself after {sign!r}")
+            if stalled:
+                _stall(power)
+                with suppress(subprocess.TimeoutExpired):
+                    power.wait(stalled)
+                    raise self._failed("it went down by itself when its disk stalled")
         return self._output()
 
     @contextmanager
@@ -237,16 +245,33 @@ class VirtualMachine:
         discard(self._work)
 
 
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _stall(power: subprocess.Popen[bytes]) -> None:
+    """Stop the disk: the kernel has it done by a helper. The other children are its processes, which it traces."""
+    (first,) = _children(power.pid)
+    (kernel,) = _children(first)
+    stopped = 0
+    for child in _children(kernel):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a process that has just ended
+            if "\nTracerPid:\t0\n" in Path(f"/proc/{child}/status").read_text():
+                os.kill(child, signal.SIGSTOP)
+                stopped += 1
+    assert stopped, "the kernel has no helper"
+
+
 def _cut(power: subprocess.Popen[bytes]) -> None:
     """End every process of a machine at once, and wait until none is left."""
     if power.poll() is not None:
         return
     # Killing `unshare` itself would do, but not say when the others are gone, and two kernels would write on one disk.
     # It waits for its child, and the first process of a namespace is not gone before the last one is.
-    first = Path(f"/proc/{power.pid}/task/{power.pid}/children").read_text().split()
+    first = _children(power.pid)
     for process in first:
         with suppress(ProcessLookupError):  # it has just ended by itself
-            os.kill(int(process), signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
     if not first:
         power.kill()
     power.wait()

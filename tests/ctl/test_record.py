@@ -1,0 +1,247 @@
+"""`jobctl history`, `audit` and `why` over a record on the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobschedd.ctl.__main__ import main
+from jobschedd.model.audit import InForce, audit_job
+from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
+from jobschedd.model.schedule import UTC_ZONE, parse_schedule
+from jobschedd.world.store import Marker, SqliteStore
+from tests.conftest import at, definition
+
+EIGHT = at("2026-11-23 08:00")
+Said = Callable[..., tuple[int, str]]
+
+
+class Written:
+    """A record, and what is written to it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.store = SqliteStore(str(home / "record.db"), host="here", marker=Marker(str(home)))
+        self.store.open(EIGHT, "boot")
+        self._count = 0
+
+    def write(self, *entries: Entry) -> None:
+        self.store.write(entries)
+
+    def define(self, job: str, schedule: Any, since: Instant, **keys: Any) -> None:
+        made = definition(job, schedule, **keys)
+        self.write(Defined(job, made.digest, made.path, made.terms, keys.pop("delay", 0), since))
+
+    def make(self, job: str, instant: Instant, **keys: Any) -> Run:
+        self._count += 1
+        return Run(make_run_id(instant, self._count), job, instant, keys.pop("cause", Cause.SCHEDULE), **keys)
+
+    def ran(
+        self, job: str, instant: Instant, *, late: int = 2_000, took: int = SECOND, code: int = 0, **keys: Any
+    ) -> None:
+        run = self.make(job, instant, **keys)
+        outcome = Outcome.FAILED if code else Outcome.SUCCEEDED
+        began = Began(run.run_id, 4711, instant + late)
+        self.write(Claimed(run), began, Ended(run.run_id, outcome, instant + late + took, Ending(code, None, 5, 6)))
+
+    def passed(self, job: str, span: tuple[Instant, Instant], count: int, outcome: Outcome, reason: str) -> None:
+        self.write(Passed(self.make(job, span[1]), outcome, reason, span[0], count))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+    monkeypatch.setenv("JOBSCHEDD_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("JOBSCHEDD_CONFIG", str(tmp_path / "none"))
+    made = Written(tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Said:
+    def said(*words: str) -> tuple[int, str]:
+        code = main(words)
+        out = capsys.readouterr()
+        return code, out.out + out.err
+
+    return said
+
+
+# -- history -------------------------------------------------------------------------------------------------------
+
+
+def test_history_shows_runs_and_what_did_not_run_in_80_columns(written: Written, said: Said) -> None:
+    written.ran("backup", EIGHT)
+    written.ran("report", EIGHT + MINUTE, code=3)
+    written.passed(
+        "backup", (EIGHT + HOUR, EIGHT + 3 * HOUR), 3, Outcome.MISSED, "down 08:30–11:10, which is a long while"
+    )
+    code, text = said("history")
+    lines = text.splitlines()
+    assert code == 0
+    assert [len(line) <= 80 for line in lines] == [True] * 4
+    assert lines[1].split()[2:] == ["succeeded", "1s", "backup"]
+    assert lines[2].split()[2:] == ["failed", "1s", "report", "exit", "code", "3"]
+    assert "missed" in lines[3]
+    assert "3 instants, down 08:30–11:10" in lines[3]
+
+
+def test_history_is_narrowed_by_job_time_outcome_and_number(written: Written, said: Said) -> None:
+    for hour in range(10):
+        written.ran("a", EIGHT + hour * HOUR, code=hour % 2)
+        written.ran("b", EIGHT + hour * HOUR)
+
+    def rows(*words: str) -> list[tuple[str, str]]:
+        code, text = said("history", "--json", *words)
+        assert code == 0
+        return [(row["job_id"], row["scheduled_at"][11:13]) for row in map(json.loads, text.splitlines())]
+
+    assert len(rows()) == 20
+    assert rows("a", "-n", "2") == [("a", "16"), ("a", "17")]
+    assert rows("[a]*", "--outcome", "failed", "-n", "1") == [("a", "17")]
+    assert rows("b", "--since", "2026-11-23T15:00:00Z", "--until", "2026-11-23T16:00:00Z") == [("b", "15"), ("b", "16")]
+    assert rows("nobody") == []
+    assert said("history", "--since", "yesterdayish")[0] == 1
+
+
+def test_what_a_record_holds_cannot_speak_to_the_terminal(written: Written, said: Said) -> None:
+    written.passed("a", (EIGHT, EIGHT), 1, Outcome.SKIPPED, "cannot_start: \x1b[2Jgone")
+    assert "\x1b" not in said("history")[1]
+    assert "\x1b" not in said("history", "--json")[1]
+
+
+def test_without_a_record_it_says_where_it_looked(tmp_path: Path, said: Said) -> None:
+    code, text = said("history", "--state-dir", str(tmp_path / "nowhere"))
+    assert (code, text.startswith(f"jobctl history: cannot read the record {tmp_path}/nowhere/record.db")) == (1, True)
+
+
+# -- audit ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_counts_what_is_explained(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE)
+    written.passed("a", (EIGHT + 20 * MINUTE, EIGHT + 40 * MINUTE), 3, Outcome.MISSED, "down")
+    written.write(Owing("a", ((EIGHT + 50 * MINUTE, EIGHT + 50 * MINUTE),)), Alive(EIGHT + 55 * MINUTE))
+    code, text = said("audit")
+    assert code == 0
+    assert text.startswith("instants 5, explained 5, unexplained 0, double 0, early 0; up to ")
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_an_audit_names_what_is_unexplained(written: Written, said: Said, missing: int) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    for number in range(1, 6):
+        if number != missing:
+            written.ran("a", EIGHT + number * 10 * MINUTE)
+    written.write(Alive(EIGHT + 55 * MINUTE))
+    code, text = said("audit", "--json")
+    problem, numbers = map(json.loads, text.splitlines())
+    assert code == 1
+    assert problem == {"problem": "unexplained", "job_id": "a", "scheduled_at": f"2026-11-23T08:{missing}0:00Z"}
+    assert (numbers["instants"], numbers["explained"], numbers["unexplained"]) == (5, 4, 1)
+    assert said("audit", "--since", "2026-11-23T08:31:00Z")[0] == 0
+
+
+def test_an_audit_goes_by_the_versions_that_were_in_force(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE)
+    written.define("a", "*/15 * * * *", EIGHT + 20 * MINUTE - 1)
+    written.ran("a", EIGHT + 30 * MINUTE)
+    written.define("a", "*/15 * * * *", EIGHT + 40 * MINUTE, enabled=False)
+    written.write(Undefined("a", EIGHT + HOUR), Alive(EIGHT + DAY))
+    assert "instants 2, explained 2" in said("audit")[1]
+
+
+def test_an_audit_finds_a_start_before_its_time(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE, late=-5)
+    written.write(Alive(EIGHT + 15 * MINUTE))
+    assert (said("audit")[0], "early: a " in said("audit")[1]) == (1, True)
+
+
+def test_what_jitter_holds_back_is_not_missing_yet(written: Written, said: Said) -> None:
+    made = definition("a", "0 * * * *", jitter="30m")
+    written.write(Defined("a", made.digest, made.path, made.terms, 20 * MINUTE, EIGHT), Alive(EIGHT + 75 * MINUTE))
+    assert "instants 0" in said("audit")[1]
+    written.write(Alive(EIGHT + 81 * MINUTE))
+    assert said("audit")[0] == 1
+
+
+def test_a_year_of_seconds_that_was_missed_is_one_row_to_an_audit() -> None:
+    schedule = parse_schedule("@every 1s", UTC_ZONE)
+    year = 365 * DAY
+    found = audit_job(
+        "a",
+        [InForce(schedule, 0, EIGHT, EIGHT + 2 * year)],
+        claims=[(EIGHT + year + SECOND, 1, None)],
+        rows=[(EIGHT + SECOND, EIGHT + year, None)],
+        boots=[],
+        until=EIGHT + year + 2 * SECOND,
+    )
+    assert (found.instants, found.explained, found.rows) == (10_002, 10_001, 1)
+    assert found.unexplained == [("a", EIGHT + year + 2 * SECOND)]
+
+
+def test_rows_inside_rows_and_boots_are_seen() -> None:
+    schedule = parse_schedule(["@reboot", "*/10 * * * *"], UTC_ZONE)
+    boot = EIGHT + 25 * MINUTE
+    rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4), (EIGHT + 20 * MINUTE, EIGHT + 20 * MINUTE, 1)]
+    version = InForce(schedule, 0, EIGHT, EIGHT + HOUR)
+    found = audit_job("a", [version], claims=[(boot, 1, boot)], rows=rows, boots=[boot], until=EIGHT + 45 * MINUTE)
+    assert found.clean
+    bare = audit_job("a", [version], claims=[], rows=rows[1:], boots=[boot], until=EIGHT + 45 * MINUTE)
+    assert bare.unexplained_count == 4
+
+
+# -- why -----------------------------------------------------------------------------------------------------------
+
+
+def why(said: Said, at: str, job: str = "a") -> str:
+    code, text = said("why", job, "--at", f"2026-11-23T{at}Z")
+    assert code == 0
+    return " ".join(text.split())
+
+
+def test_why_tells_each_fate_in_words(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE, code=3)
+    written.passed("a", (EIGHT + 20 * MINUTE, EIGHT + 40 * MINUTE), 3, Outcome.MISSED, "down 08:15–08:45")
+    written.ran("a", EIGHT + 50 * MINUTE, late=5 * MINUTE, cause=Cause.CATCH_UP)
+    written.write(Claimed(written.make("a", EIGHT + HOUR)), Owing("a", ((EIGHT + 70 * MINUTE, EIGHT + 70 * MINUTE),)))
+    written.write(Alive(EIGHT + 2 * HOUR))
+    assert (
+        "was due at 2026-11-23 08:10:00. It was started 2ms later, as process 4711, and failed after 1s with exit code 3."
+        in why(said, "08:10:00")
+    )
+    assert "and was missed: down 08:15–08:45. It is one of 3 instants from 2026-11-23 08:20:00" in why(said, "08:35:00")
+    assert "It was started 5min later, caught up, as process 4711, and succeeded" in why(said, "08:55:00")
+    assert "It is claimed and about to start." in why(said, "09:05:00")
+    assert "and waits for its turn to be caught up." in why(said, "09:11:00")
+    assert "That must not be" in why(said, "09:20:00")
+    assert "was not there yet" in why(said, "07:00:00")
+    assert "had no instant from 2026-11-23 08:00:00 on" in why(said, "08:05:00")
+
+
+def test_why_knows_what_is_gone_off_or_paused(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE)
+    written.write(Paused("a", EIGHT + 11 * MINUTE), Alive(EIGHT + 15 * MINUTE))
+    assert "The job is paused since 2026-11-23 08:11:00." in why(said, "08:12:00")
+    written.define("a", "*/10 * * * *", EIGHT + 15 * MINUTE, enabled=False)
+    assert '"enabled": false' in why(said, "08:31:00")
+    written.write(Undefined("a", EIGHT + 40 * MINUTE))
+    assert "it was removed at 2026-11-23 08:40:00" in why(said, "08:45:00")
+    code, text = said("why", "nobody")
+    assert (code, "the record knows no job nobody" in text) == (4, True)
+
+
+def test_why_says_when_the_daemon_has_not_decided_yet(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.write(Alive(EIGHT + 5 * MINUTE))
+    assert "nothing is on the record yet: the daemon last wrote at 2026-11-23 08:05:00" in why(said, "08:10:00")

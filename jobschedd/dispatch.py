@@ -130,20 +130,19 @@ class Dispatch:
         )
 
     def start(self, starts: list[Start]) -> None:
-        """Claim, then start, each not before its moment."""
+        """Claim, then hand over to the runner, which starts each at its moment."""
         if not starts:
             return
         # What the others of this wake-up owe is decided later: this is a part of one, and each part is whole.
         self.note_arrears()
         refused = self.record.claim([run for run, _, _ in starts])
-        made = [(run, launch) for run, launch, _ in starts if run.run_id not in refused]
+        made = [start for start in starts if start[0].run_id not in refused]
         if not made:
             return
-        for run, _ in made:
+        for run, _, _ in made:
             self.running.add(run)
-        self._clock.sleep_until(max(moment for _, _, moment in starts))
         self._runner.start(made)
-        for run, _ in made:
+        for run, _, _ in made:
             self._listen(event.RunDue(run))
 
     def note_arrears(self) -> None:

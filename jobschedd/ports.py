@@ -24,9 +24,6 @@ class Clock(Protocol):
     def asleep(self) -> int:
         """Microseconds of them that the machine was suspended."""
 
-    def sleep_until(self, moment: Instant) -> None:
-        """Return when the wall clock has come to `moment`, which is milliseconds away at most."""
-
     def synchronised(self) -> bool:
         """Whether the kernel holds the wall clock for right."""
 
@@ -54,8 +51,8 @@ class Listener(Protocol):
 class Runner(Protocol):
     """Starts and ends runs. Answers come as RunStarted, RunRefused, RunEnded, RunnerLost in the inbox."""
 
-    def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
-        """Start each of these, in this order. Never blocks."""
+    def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
+        """Start each of these, in this order, and not before its moment, which is milliseconds ahead. Never blocks."""
 
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         """Send a signal to all that these runs have started. Never blocks."""

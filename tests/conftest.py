@@ -114,9 +114,6 @@ class StandingClock:
         self.ids += 1
         return f"run-{self.ids:012}"
 
-    def sleep_until(self, moment: Instant) -> None:
-        assert moment <= self.wall, "no lead in these tests"
-
     def advance(self, usec: int) -> None:
         self.wall += usec
         self.passed += usec
@@ -133,8 +130,8 @@ class RecordingRunner:
         self.ended: list[tuple[tuple[str, ...], int]] = []
         self.forgotten: list[str] = []
 
-    def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
-        self.started += runs
+    def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
+        self.started += [(run, launch) for run, launch, _ in runs]
         self.moments += [self._clock.wall] * len(runs)
 
     def sleep(self, usec: int) -> None:

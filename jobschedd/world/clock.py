@@ -33,9 +33,6 @@ class SystemClock:
         awake = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         return (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - awake) // 1_000
 
-    def sleep_until(self, moment: int) -> None:
-        time.sleep(max(0, moment - self.now()) / 1_000_000)
-
     def synchronised(self) -> bool:
         # Python has no adjtimex. All zeros changes nothing; struct timex is 208 bytes at most.
         return bool(_libc.adjtimex(ctypes.create_string_buffer(512)) != _TIME_ERROR)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.event import show_instant
 from jobschedd.model.message import RunEnded, RunFound, RunnerFound, RunnerLost, RunRefused, RunStarted
-from jobschedd.model.run import SECOND, Cause, Ending, Run
+from jobschedd.model.run import SECOND, Cause, Ending, Instant, Run
 from jobschedd.runner.wire import VERSION, Frames, pack
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ class RunnerProcess:
 
     # -- what the scheduler asks ---------------------------------------------------------------------------------
 
-    def start(self, runs: Sequence[tuple[Run, Launch]]) -> None:
-        self._send({"start": [_order(run, launch) for run, launch in runs]}, [run.run_id for run, _ in runs])
+    def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
+        self._send({"start": [_order(*start) for start in runs]}, [run.run_id for run, _, _ in runs])
 
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         self._send({"end": list(run_ids), "signal": signal})
@@ -322,8 +322,9 @@ def _found(told: dict[str, Any]) -> RunFound:
     return RunFound(run, told["pid"], told["at"])
 
 
-def _order(run: Run, launch: Launch) -> dict[str, Any]:
+def _order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
     return {
+        "moment": moment,
         "run": {
             "run_id": run.run_id,
             "job_id": run.job_id,

@@ -77,7 +77,7 @@ class Runs:
 
     def start(self, *argv: str, **circumstances: Any) -> str:
         run, launch = self.make(*argv, **circumstances)
-        self.process.start([(run, launch)])
+        self.process.start([(run, launch, 0)])
         return run.run_id
 
     def next(self, kind: type[M], run_id: str | None = None) -> M:
@@ -170,7 +170,7 @@ def test_what_a_run_has_used_is_told(runs: Runs) -> None:
 
 def test_two_hundred_runs_at_once_each_end_as_they_should(runs: Runs) -> None:
     orders = [runs.make(*SHELL, f"exit {number % 100}") for number in range(200)]
-    runs.process.start(orders)
+    runs.process.start([(*order, 0) for order in orders])
     codes = {ended.run_id: ended.ending.exit_code for ended in (runs.next(RunEnded) for _ in orders)}
     assert [codes[run.run_id] for run, _ in orders] == [number % 100 for number in range(200)]
 
@@ -398,7 +398,7 @@ def test_without_a_descriptor_left_starts_wait_and_all_run(runs: Runs) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         orders = [runs.make(*SHELL, "echo ran") for _ in range(20)]
-        runs.process.start(orders)
+        runs.process.start([(*order, 0) for order in orders])
         with pytest.raises(Empty):
             runs.inbox.get(timeout=0.4)
     finally:

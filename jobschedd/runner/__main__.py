@@ -30,9 +30,6 @@ from jobschedd.runner.wire import VERSION, Frames, pack
 SLICE = 16
 """Starts between two looks at everything else."""
 
-LONGEST_LEAD = 5_000
-"""Microseconds by which an order may come ahead of its moment, whatever the clock says."""
-
 TRY_AGAIN = 0.25
 """Seconds after which a start that found no room is tried again, if no run has ended before."""
 
@@ -210,8 +207,6 @@ class Runner:
         started = []
         for _ in range(min(SLICE, len(self._waiting))):
             order = self._waiting[0]
-            # The selector's milliseconds are too coarse, and nobody waits for longer than the lead of a claim.
-            time.sleep(min(max(0, order["moment"] - _now()), LONGEST_LEAD) / 1_000_000)
             try:
                 run = self._start(order)
             except NoRoom:

@@ -23,7 +23,7 @@ from jobschedd import __version__
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.run import SECOND
-from jobschedd.opening import Asked, keep, open_record, parser
+from jobschedd.opening import Asked, keep, open_record, parser, read_past_terms
 from jobschedd.record import PATIENCE
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
@@ -130,6 +130,7 @@ class Daemon:
             host=host,
             past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
+            read_terms=read_past_terms,
             keep=keep(self._settings),
             lead=LEAD,
             patience=PATIENCE,

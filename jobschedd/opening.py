@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.config import Settings
 from jobschedd.model.host import Host
-from jobschedd.model.job import Definition, parse
+from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.places import Places
 from jobschedd.model.record import Keep, Past, RecordFailed
+from jobschedd.model.schedule import Schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.settings import load_settings
@@ -42,6 +43,11 @@ def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
     zones = ZoneDatabase()
     defaults = Defaults(zones.local(), settings.defaults, zones)
     return lambda name, path, data: parse(name, path, data, defaults)
+
+
+def read_past_terms(job_id: str, terms: str) -> Schedule | None:
+    """The schedule of a version that is on the record. Raises BadFile."""
+    return read_terms(job_id, terms, ZoneDatabase()).schedule
 
 
 def keep(settings: Settings) -> Keep:

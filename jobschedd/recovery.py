@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jobschedd.model.error import BadFile
 from jobschedd.model.policy import before
-from jobschedd.model.record import Alive, Booted, Claimed, Defined, Ended, Entry, Owing, Passed, Past, Paused, Undefined
+from jobschedd.model.record import (
+    Alive,
+    Booted,
+    Claimed,
+    Defined,
+    Ended,
+    Entry,
+    Known,
+    Owing,
+    Passed,
+    Past,
+    Paused,
+    TakenBack,
+    Undefined,
+)
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
+from jobschedd.model.schedule import Schedule
 from jobschedd.model.span import show_span
 from jobschedd.supervision import NOT_SEEN
 
@@ -18,6 +35,8 @@ if TYPE_CHECKING:
     from jobschedd.ports import Clock
     from jobschedd.record import Record
     from jobschedd.supervision import Supervision
+
+ReadTerms = Callable[[str, str], Schedule | None]
 
 NOT_READ = "not known: the record could not be read"
 GONE = "withdrawn: the job was removed"
@@ -36,7 +55,10 @@ class Recovery:
         catalog: Catalog,
         host: Host,
         past: Past,
+        read_terms: ReadTerms,
     ) -> None:
+        """`read_terms`: the schedule of a version that is on the record, from its job and terms; may raise BadFile."""
+        self._read_terms = read_terms
         self._clock = clock
         self._record = record
         self._dispatch = dispatch
@@ -48,13 +70,16 @@ class Recovery:
         record.everything = self.everything
         if past.unread:
             record.unread = self.see_past
+        if past.seen_at is not None and past.seen_at > host.since:
+            record.note(TakenBack(host.since))  # while nobody watched
         if host.boot is not None and host.boot != past.boot:
             record.note(Booted(host.boot_id, host.boot))
 
     def end_first_load(self, now: Instant) -> None:
         """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
         gone_since = now if self._seen_at is None else self._seen_at
-        for job_id, rows in self._dispatch.timetable.open().items():
+        for job_id, (known, rows) in self._dispatch.timetable.open().items():
+            self.withdraw(job_id, known, gone_since, GONE)
             for first, last in rows:
                 run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
                 self._record.passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None)
@@ -83,6 +108,18 @@ class Recovery:
         )
         entries += (Owing(job_id, ()) for job_id in past.owing)
         return entries
+
+    def withdraw(self, job_id: str, known: Known, until: Instant, reason: str) -> None:
+        """What had come and not started when the last daemon ended, because jitter held it back, is owed by nobody now."""
+        try:
+            schedule = self._read_terms(job_id, known.terms)
+        except BadFile:
+            return  # its time zone is gone: nobody can say what it named
+        first = None if schedule is None else schedule.next(known.accounted)
+        if schedule is not None and first is not None and first <= until:
+            stretch = before(schedule, first, until + 1, None)
+            run = Run(self._clock.run_id(until), job_id, stretch.last, Cause.SCHEDULE, definition=known.digest)
+            self._record.passed(run, Outcome.SKIPPED, reason, stretch.first, stretch.count)
 
     def everything(self) -> list[Entry]:
         """The present, for a record that knows nothing of it."""

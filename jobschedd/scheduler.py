@@ -24,7 +24,7 @@ from jobschedd.model.record import (
 from jobschedd.model.run import SECOND, Instant, Outcome
 from jobschedd.model.span import show_span
 from jobschedd.record import Record
-from jobschedd.recovery import GONE, Recovery
+from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Scheduler:
         host: Host,
         past: Past,
         catch_up_parallel: int,
+        read_terms: ReadTerms,
         keep: Keep = Keep(),  # noqa: B008 - it is frozen
         lead: int = 0,
         patience: int = 0,
@@ -81,7 +82,7 @@ class Scheduler:
         self._supervision = Supervision(runner, listen, self._catalog, self._dispatch, past)
         self._recovery = Recovery(
             clock=clock, record=self._record, dispatch=self._dispatch, supervision=self._supervision,
-            catalog=self._catalog, host=host, past=past,
+            catalog=self._catalog, host=host, past=past, read_terms=read_terms,
         )  # fmt: skip
         self._offset = clock.now() - clock.elapsed()
         self._asleep = clock.asleep()
@@ -249,6 +250,8 @@ class Scheduler:
             return
         for stretch in arrival.withdrawn:
             self._dispatch.pass_stretch(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
+        if arrival.before and arrival.since is not None:
+            self._recovery.withdraw(job_id, arrival.before, arrival.since, CHANGED)
         if arrival.withdrawn and replaced is None:
             self._record.note(Owing(job_id, ()))  # what the last daemon has left of it
         if arrival.unknown:

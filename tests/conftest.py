@@ -18,10 +18,10 @@ import pytest
 from jobschedd.model import message
 from jobschedd.model.event import Event
 from jobschedd.model.host import Host
-from jobschedd.model.job import Definition, parse
+from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.launch import Launch
 from jobschedd.model.record import Entry, RecordFailed
-from jobschedd.model.run import SECOND, Ending, Instant, Run
+from jobschedd.model.run import SECOND, Ending, Instant, Run, make_run_id
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
@@ -112,7 +112,7 @@ class StandingClock:
 
     def run_id(self, now: Instant) -> str:
         self.ids += 1
-        return f"run-{self.ids:012}"
+        return make_run_id(now, self.ids)
 
     def advance(self, usec: int) -> None:
         self.wall += usec
@@ -153,11 +153,24 @@ class NobodyWaits:
         raise AssertionError
 
 
+class MemoryMarker(Marker):
+    def __init__(self) -> None:
+        super().__init__()
+        self.since: Instant | None = None
+
+    def read(self) -> Instant | None:
+        return self.since
+
+    def write(self, since: Instant | None) -> bool:
+        self.since = since
+        return True
+
+
 class MemoryStore(SqliteStore):
     """The real statements on a record that is gone with the test."""
 
     def __init__(self) -> None:
-        super().__init__(":memory:", host="here", marker=Marker())
+        super().__init__(":memory:", host="here", marker=MemoryMarker())
         self.failing: RecordFailed | None = None
         self.doubts: list[Instant | None] = []
 
@@ -173,7 +186,7 @@ class MemoryStore(SqliteStore):
 
     def doubt(self, since: Instant | None) -> bool:
         self.doubts.append(since)
-        return True
+        return super().doubt(since)
 
     def close(self) -> None:
         """It is to outlive its daemon."""
@@ -214,6 +227,7 @@ class World:
             host=host,
             past=past,
             catch_up_parallel=4,
+            read_terms=lambda job_id, terms: read_terms(job_id, terms, ZoneInfo).schedule,
         )
         if not loading:
             self.say(message.FirstLoadDone())

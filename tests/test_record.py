@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from itertools import groupby
 from queue import SimpleQueue
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from jobschedd.model import event, message
+from jobschedd.model.audit import Audit, InForce, audit_job
+from jobschedd.model.job import read_terms
 from jobschedd.model.policy import start_delay
 from jobschedd.model.record import RecordFailed
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
+from jobschedd.world.store.reading import Reader
 from tests.conftest import MemoryStore, World, at, change, local
 
 EIGHT = at("2026-11-23 08:00")
@@ -332,10 +338,9 @@ def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> 
     before.pass_time(10 * MINUTE)
     assert before.runs == [("a", "2026-11-23 08:10:00")]
     before.store.failing = None
-    before.store._marker.read = lambda: at("2026-11-23 08:05:00")  # type: ignore[method-assign]
     after = following(before, "2026-11-23 08:45:00", a)
     assert after.runs == []
-    assert passed(after) == [(Outcome.MISSED, "not known: starts could not be written down 08:05–08:45", 4)]
+    assert passed(after) == [(Outcome.MISSED, "not known: starts could not be written down 08:10–08:45", 4)]
     assert after.next_due("a") == at("2026-11-23 08:50")
     assert after.store.doubts[-1] is None  # and the one after this knows again
 
@@ -373,3 +378,121 @@ def test_a_run_is_not_told_to_have_a_record_before_it_has(world: World) -> None:
     world.store.failing = None
     world.pass_time(2 * SECOND)
     assert world.runner.forgotten == [run.run_id]
+
+
+# -- whatever happens ----------------------------------------------------------------------------------------------
+
+
+class Lives:
+    """One record, and one daemon after the other, each of which is killed or stopped at some moment."""
+
+    def __init__(self, seed: int, worse: str) -> None:
+        """`worse`: `back`, the clock goes back too; `full`, now and then nothing can be written."""
+        self.worse = worse
+        self.draw = random.Random(seed)
+        self.files: dict[str, message.FileChange] = {}
+        self.starts: list[tuple[str, int, int]] = []
+        for number in range(5):
+            self.write_file(f"j{number}")
+        self.world = World(EIGHT, machine="m", loading=True)
+        self.begin(self.world)
+
+    def write_file(self, job: str) -> message.FileChange:
+        draw = self.draw
+        schedule = draw.choice(["* * * * *", "*/7 * * * *", "@every 45s", "13 * * * *", ["@reboot", "*/9 * * * *"]])
+        self.files[job] = change(
+            f"{job}.json", job, schedule,
+            catch_up=draw.choice(["1m", "10m", "1d"]), coalesce=draw.random() < 0.5,
+            overlap=draw.choice(["skip", "allow"]), jitter=draw.choice([0, "2m"]),
+            on_lost=draw.choice(["record", "rerun"]),
+        )  # fmt: skip
+        return self.files[job]
+
+    def begin(self, world: World) -> None:
+        self.world = world
+        going = [] if world.runner.started else self.going
+        world.say(message.RunnerFound(tuple(message.RunFound(run, 1, run.scheduled_at) for run in going)))
+        world.load(*self.files.values())
+        world.say(message.FirstLoadDone())
+
+    going: list[Run] = []  # noqa: RUF012 - what the runner of a killed daemon still has
+
+    def end_life(self) -> None:
+        """Kill it, or stop it; the runner lives on, or does not."""
+        world, draw = self.world, self.draw
+        self.remember()
+        if draw.random() < 0.3:
+            world.say(message.Stop(SimpleQueue()))
+            world.say(message.Close(SimpleQueue()))
+        active = [active.run for active in world.scheduler._dispatch.running]
+        self.going = active if draw.random() < 0.7 else []
+        world.store.failing = None
+        for job in draw.sample(sorted(self.files), draw.choice([0, 0, 1])):
+            self.write_file(job)
+        after = World(
+            world.clock.wall + draw.choice([SECOND, MINUTE, 20 * MINUTE, 5 * HOUR]),
+            store=world.store, machine="m", loading=True,
+        )  # fmt: skip
+        after.clock.ids = world.clock.ids + 1_000
+        self.begin(after)
+
+    def remember(self) -> None:
+        self.starts += [(run.job_id, run.scheduled_at, run.attempt) for run, _ in self.world.runner.started]
+
+    def live(self) -> None:
+        world, draw = self.world, self.draw
+        match draw.randrange(12):
+            case 0:
+                world.step_clock(draw.choice([5 * SECOND, 3 * MINUTE, HOUR]))
+            case 1:
+                world.sleep(draw.choice([SECOND, 10 * MINUTE, 3 * HOUR]))
+            case 2:
+                job = draw.choice(sorted(self.files))
+                if draw.random() < 0.5:
+                    world.load(self.write_file(job))
+                else:
+                    world.load(change(f"{job}.json"))
+                    world.load(self.files[job])
+            case 3:
+                job = draw.choice(sorted(self.files))
+                world.say(draw.choice([message.Pause, message.Resume])(job, SimpleQueue()))
+            case 4 | 5 | 6:
+                active = [active.run for active in world.scheduler._dispatch.running]
+                if active:
+                    world.end(draw.choice(active))
+            case 7 if "full" in self.worse:
+                world.store.failing = draw.choice([None, RecordFailed("database or disk is full")])
+            case 8 if "back" in self.worse:
+                world.step_clock(-draw.choice([5 * SECOND, 3 * MINUTE, HOUR]))
+            case _:
+                world.pass_time(draw.choice([SECOND, 20 * SECOND, MINUTE]))
+
+
+@pytest.mark.parametrize("worse", ["", "back", "full", "full and back"])
+@pytest.mark.parametrize("seed", range(25))
+def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: int, worse: str) -> None:
+    lives = Lives(seed, worse)
+    for _ in range(12):
+        for _ in range(lives.draw.randrange(5, 60)):
+            lives.live()
+        lives.end_life()
+    lives.world.pass_time(MINUTE)
+    lives.world.say(message.Close(SimpleQueue()))
+    lives.remember()
+    assert len(set(lives.starts)) == len(lives.starts) > 50
+    found, zones = Audit(), ZoneInfo
+    reader = Reader.__new__(Reader)
+    assert lives.world.store._db is not None
+    reader._db = lives.world.store._db
+    until = reader.seen_at()
+    assert until is not None
+    for job_id, versions in groupby(reader.versions(), lambda version: version.job_id):
+        made = [
+            InForce(definition.schedule, version.delay, max(version.since, version.forgotten), version.until or until)
+            for version in versions
+            if (definition := read_terms(job_id, version.terms, zones)).schedule
+        ]
+        claims, rows = reader.claims(job_id), reader.rows(job_id)
+        found.add(audit_job(job_id, made, claims=claims, rows=rows, boots=reader.boots(), until=until))
+    assert (found.unexplained, found.double) == ([], [])
+    assert found.instants > 300

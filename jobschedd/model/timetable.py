@@ -12,7 +12,7 @@ from jobschedd.model.agenda import Agenda
 from jobschedd.model.arrears import Arrears
 from jobschedd.model.decided import Decided
 from jobschedd.model.policy import LATE, Stretch, before, owed, start_delay, stretch
-from jobschedd.model.record import Past, Rows
+from jobschedd.model.record import Known, Past, Rows
 from jobschedd.model.run import DAY
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Arrival:
     """This version is in force from here on; None: it was in force already when the last daemon ended."""
     withdrawn: tuple[Stretch, ...] = ()
     """Was owed by the version before, and is owed no more."""
+    before: Known | None = None
+    """What the job was when the last daemon ended, where that was something else."""
     unknown: Stretch | None = None
     """May have been started while starts could not be written down."""
 
@@ -76,13 +78,13 @@ class Timetable:
         """The instant a job waits for."""
         return self._agenda.due(job_id)
 
-    def open(self) -> dict[str, Rows]:
+    def open(self) -> dict[str, tuple[Known, Rows]]:
         """All that was there at the start is loaded: jobs that come from now on owe nothing from before.
 
-        The jobs of the past that are gone, with what they owed.
+        The jobs of the past that are gone, with what they had to catch up.
         """
         self._open = True
-        gone = {job_id: self._past.owing.get(job_id, ()) for job_id in self._known}
+        gone = {job_id: (known, self._past.owing.get(job_id, ())) for job_id, known in self._known.items()}
         self._known, self._past = {}, Past()
         return gone
 
@@ -93,8 +95,10 @@ class Timetable:
         job_id = new.job.job_id
         if old is not None and new.job.enabled and new.schedule == old.schedule:
             # What waits and what its jitter holds back is owed by this version now, and starts when it was to start.
-            if (pending := self._agenda.due(job_id)) is None or pending > now:
-                self.plan(new, now)
+            pending = self._agenda.due(job_id)
+            if pending is not None and pending <= now:
+                return Arrival(pending - 1)
+            self.plan(new, now)
             return Arrival(now)
         withdrawn = self.withdraw(old, now) if old else ()
         if self._open:
@@ -111,7 +115,8 @@ class Timetable:
         since = max(known.accounted, self._past.seen_at or 0)
         self.plan(new, since)
         rows = self._past.owing.get(job_id, ())
-        return Arrival(since, tuple(Stretch(first, last, 1 if first == last else None) for first, last in rows))
+        withdrawn = tuple(Stretch(first, last, 1 if first == last else None) for first, last in rows)
+        return Arrival(since, withdrawn, known)
 
     def _go_on(self, definition: Definition, accounted: Instant) -> Arrival:
         """The job is what it was when the last daemon ended."""

@@ -126,14 +126,14 @@ def plan(draw: random.Random) -> Iterator[Cut]:
 
     def at_an_instant(earliest: float, latest: float) -> Callable[[], float]:
         # The clock of the machine is this one's, but for some milliseconds.
-        return lambda: draw.randrange(1, 6) + 1 - time.time() % 1 + draw.uniform(earliest, latest)
+        return lambda: draw.randrange(1, 4) + 1 - time.time() % 1 + draw.uniform(earliest, latest)
 
     while True:
         yield Cut(READY, lambda: draw.uniform(1, 6))
         # What is claimed now is not durable, and must not be started.
         yield Cut(READY, at_an_instant(-0.08, -0.01), stalled=0.25)
         # About when the record is opened, and what it says is taken up.
-        yield Cut(BEGUN, lambda: draw.uniform(0, 4))
+        yield Cut(BEGUN, lambda: draw.uniform(1.5, 4))
         # What is claimed now is durable, and is not started in time.
         yield Cut(READY, at_an_instant(-0.01, 0.06))
         # While it catches up.
@@ -153,9 +153,9 @@ def test_the_power_is_cut_at_any_moment_and_nothing_runs_twice_and_everything_is
     for job_id, keys in JOBS.items():
         put_job(machine, job_id, **keys)
     for number, cut in enumerate(islice(plan(draw), ROUNDS)):
-        # While it boots, while it is up, or while it is off again.
+        # Before it is up, while it is, or while it is off again.
         for which in range(ONCE_A_ROUND):
-            moment = datetime.now(UTC) + timedelta(seconds=draw.uniform(2, 12))
+            moment = datetime.now(UTC) + timedelta(seconds=draw.uniform(4, 12))
             put_job(machine, f"once-{ONCE_A_ROUND * number + which}", schedule=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
         said = machine.cut(LIFE, cut.sign, cut.seconds, stalled=cut.stalled)
         print(f"{said}-- round {number}: cut at :{time.time() % 60:06.3f}, the disk stalled for {cut.stalled} s --")

@@ -155,6 +155,29 @@ def test_a_killed_daemon_is_started_again_and_its_runs_live_on(service: Machine)
     service.run("sh", "-c", f"kill {pid}", check=True)
 
 
+@pytest.mark.fault("F04")
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_a_run_that_outlives_its_daemon_is_on_the_record_with_its_true_end(service: Machine, how: str) -> None:
+    name = f"long-{how}"
+    service.put(f"/etc/jobs.d/{name}.json", job(name, "echo began; sleep 5; exit 7"))
+    service.until("it runs", lambda: "began" in service.journal("-t", name))
+    service.remove(f"/etc/jobs.d/{name}.json")
+    if how == "restart":
+        service.systemctl("restart", "jobschedd")
+    else:
+        service.systemctl("kill", "--kill-who=main", "-s", "KILL", "jobschedd")
+
+    def history() -> list[dict[str, Any]]:
+        rows = service.run("jobctl", "history", name, "--json", "-n", "1000", check=True).stdout.splitlines()
+        return [row for row in map(json.loads, rows) if "started_at" in row]
+
+    service.until("its end is on the record", lambda: [row.get("exit_code") for row in history()] == [7])
+    assert service.show("ActiveState") == "active"
+    assert "double 0" in service.run("jobctl", "audit", check=True).stdout
+    told = " ".join(service.run("jobctl", "why", name, check=True).stdout.split())
+    assert "with exit code 7" in told
+
+
 def test_the_watchdog_is_fed(service: Machine) -> None:
     before = service.show("WatchdogTimestampMonotonic")
     service.until("it was fed again", lambda: service.show("WatchdogTimestampMonotonic") != before)

@@ -328,7 +328,7 @@ from jobschedd.runner.launch import start
 read_end, write_end = os.pipe()
 os.setgid(54321)
 os.setuid(54321)
-order = dict(user=None, group=None, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], cwd=None, stdin=None, shell="/bin/sh",
+order = dict(moment=0, user=None, group=None, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], cwd=None, stdin=None, shell="/bin/sh",
              umask=18, env=[], job_id="a", run_id="r", scheduled_at="", attempt=1, timezone=None)
 os.waitpid(start(order, write_end, 1024), 0)
 os.close(write_end)

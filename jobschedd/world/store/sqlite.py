@@ -29,7 +29,7 @@ from jobschedd.model.record import (
     TakenBack,
     Undefined,
 )
-from jobschedd.model.run import Cause, Run, make_run_id
+from jobschedd.model.run import SECOND, Cause, Run, make_run_id
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
 
@@ -256,8 +256,12 @@ class SqliteStore:
             case Alive(now):
                 execute(SQL.see, (now,))
             case TakenBack(now):
-                execute(SQL.take_back, (now,))
-                execute(SQL.take_back_end, (now,))
+                # Claims are written a little ahead of their instants.
+                facts = {"now": now, "oldest": make_run_id(now - SECOND, 0)}
+                for statement in (
+                    SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
+                ):  # fmt: skip
+                    execute(statement, facts)
 
     # -- keeping it small ----------------------------------------------------------------------------------------
 

@@ -39,6 +39,8 @@ CREATE TABLE run (
     signal INTEGER,
     cpu_usec INTEGER,
     memory_peak INTEGER,
+    -- Written by a clock that was set back to before this instant since: it has its time still to come.
+    ahead INTEGER NOT NULL DEFAULT 0,
     synchronised INTEGER NOT NULL,
     host TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -56,6 +58,7 @@ CREATE TABLE passed (
     cause TEXT NOT NULL,
     outcome TEXT NOT NULL,
     reason TEXT NOT NULL,
+    ahead INTEGER NOT NULL DEFAULT 0,
     synchronised INTEGER NOT NULL,
     host TEXT NOT NULL
 ) WITHOUT ROWID;

@@ -5,16 +5,16 @@ SELECT
     definition.digest,
     definition.terms,
     max(
-        definition.since,
+        min(definition.since, :now),
         definition.forgotten,
         coalesce((
             SELECT run.scheduled_at FROM run
-            WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.cause <> 'manual'
+            WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.cause <> 'manual' AND NOT run.ahead
             ORDER BY run.scheduled_at DESC LIMIT 1
         ), 0),
         coalesce((
             SELECT passed.scheduled_at FROM passed
-            WHERE passed.job_id = definition.job_id AND passed.scheduled_at <= :now
+            WHERE passed.job_id = definition.job_id AND passed.scheduled_at <= :now AND NOT passed.ahead
             ORDER BY passed.scheduled_at DESC LIMIT 1
         ), 0),
         -- A clock step has given the boot another instant: whoever had the one before has had this one.

@@ -1,1 +1,2 @@
-DELETE FROM passed WHERE first_at > ? AND outcome IN ('missed', 'coalesced')
+-- What was written later than :now has a later run id. A little earlier: claims are written ahead.
+DELETE FROM passed WHERE run_id >= :oldest AND first_at > :now AND outcome IN ('missed', 'coalesced')

@@ -1,0 +1,1 @@
+UPDATE passed SET ahead = 1 WHERE run_id >= :oldest AND scheduled_at > :now

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container
 
     from jobschedd.model.run import Instant
     from jobschedd.model.schedule import Schedule
 
-_MOST = 8
-"""Spans that are kept of what has passed, of one job. Each late wake-up may begin one."""
+_MOST = 64
+"""Spans of a job. Each late wake-up may begin one; the oldest are let go of, and the record refuses what it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +42,27 @@ class Decided:
     """
 
     def __init__(self) -> None:
-        self._spans: dict[str, tuple[tuple[Instant, Instant], ...]] = {}
-        """In order, and apart from each other."""
+        self._spans: dict[str, tuple[Schedule, tuple[tuple[Instant, Instant], ...]]] = {}
+        """By job id the schedule that named them, and the spans, in order, and apart from each other."""
 
     def __len__(self) -> int:
         return len(self._spans)
 
     def undecided(self, job_id: str, schedule: Schedule, after: Instant) -> Schedule:
         """What the schedule still names later than `after`: the schedule itself, unless the clock went back."""
-        ahead = tuple(span for span in self._spans.get(job_id, ()) if span[1] > after)
+        ahead = tuple(span for span in self.spans(job_id, schedule) if span[1] > after)
         return Undecided(schedule, ahead) if ahead else schedule
 
-    def spans(self, job_id: str) -> tuple[tuple[Instant, Instant], ...]:
+    def spans(self, job_id: str, schedule: Schedule) -> tuple[tuple[Instant, Instant], ...]:
         """First and last of each, in order, and apart from each other."""
-        return self._spans.get(job_id, ())
+        named, spans = self._spans.get(job_id, (schedule, ()))
+        # Between two instants of one schedule there may be some of another.
+        return spans if named == schedule else ()
 
-    def add(
-        self,
-        job_id: str,
-        schedule: Schedule,
-        instant: Instant,
-        *,
-        boot: Instant | None,
-        now: Instant,
-        waiting: Sequence[tuple[Instant, Instant]],
-    ) -> None:
-        """An instant is decided; of the rows that still wait for their turn nothing is."""
+    def add(self, job_id: str, schedule: Schedule, instant: Instant, boot: Instant | None) -> None:
+        """An instant is decided."""
         first = last = instant
-        spans = list(self._spans.get(job_id, ()))
+        spans = list(self.spans(job_id, schedule))
         place = bisect_left(spans, (first, last))
         # The schedule tells whether anything lies between two spans: mostly nothing, and they are one.
         if place and (spans[place - 1][1] >= first or schedule.next(spans[place - 1][1], boot) == first):
@@ -80,17 +72,12 @@ class Decided:
         if place < len(spans) and schedule.next(last, boot) == spans[place][0]:
             last = spans.pop(place)[1]
         spans.insert(place, (first, last))
-        if len(spans) > _MOST:
-            # What lies between two is then skipped where a step back brings it, rather than run twice. But not what is
-            # still to come: it waits for its turn, or lies ahead again.
-            for place, ((_, end), (begin, _)) in enumerate(pairwise(spans)):
-                if begin <= now and not any(end < row[1] and row[0] < begin for row in waiting):
-                    spans[place : place + 2] = [(spans[place][0], spans[place + 1][1])]
-                    break
-        self._spans[job_id] = tuple(spans)
+        self._spans[job_id] = schedule, tuple(spans[-_MOST:])
 
     def forget(self, before: Instant, keep: Container[str]) -> None:
         """Let go of jobs that are not to be kept and have decided nothing since `before`."""
         self._spans = {
-            job_id: spans for job_id, spans in self._spans.items() if spans[-1][1] > before or job_id in keep
+            job_id: (schedule, spans)
+            for job_id, (schedule, spans) in self._spans.items()
+            if spans[-1][1] > before or job_id in keep
         }

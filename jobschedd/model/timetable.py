@@ -208,8 +208,7 @@ class Timetable:
                 coalesced += self._withdraw_arrears(definition)
             if not late:
                 start = due.runs.last
-                waiting = [*self._arrears.of(job.job_id), (due.runs.first, due.runs.last)]
-                self._decided.add(job.job_id, schedule, start, boot=boot, now=now, waiting=waiting)
+                self._decided.add(job.job_id, _schedule(definition), start, boot)
             self._fall_behind(definition, due.runs.first, due.runs.last)
         self.plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
@@ -217,7 +216,7 @@ class Timetable:
     def _fall_behind(self, definition: Definition, first: Instant, last: Instant) -> None:
         """What of the instants from `first` to `last` is not decided is to be caught up, row by row."""
         schedule, boot = _schedule(definition), self._boot
-        for begin, end in self._decided.spans(definition.job.job_id):
+        for begin, end in self._decided.spans(definition.job.job_id, schedule):
             if first < begin <= last:
                 self._arrears.put(definition.job.job_id, first, before(schedule, first, begin, boot).last)
             if first <= end and begin <= last:
@@ -247,8 +246,7 @@ class Timetable:
         if due.runs is None:
             return Verdict(missed=due.missed)
         start = due.runs.first
-        waiting = [*self._arrears.of(job.job_id), (first, last)]
-        self._decided.add(job.job_id, schedule, start, boot=boot, now=now, waiting=waiting)
+        self._decided.add(job.job_id, schedule, start, boot)
         following = schedule.next(start, boot)
         if following is not None and following <= last:
             self._arrears.put(job.job_id, following, last)

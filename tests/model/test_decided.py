@@ -11,7 +11,6 @@ from jobschedd.model.schedule import Schedule, parse_schedule
 from tests.conftest import at
 
 EIGHT = at("2026-11-23 08:00")
-LATER = EIGHT + 30 * DAY
 MINUTELY = parse_schedule("* * * * *", ZoneInfo("UTC"))
 
 
@@ -25,7 +24,7 @@ def following(decided: Decided, after: int) -> int:
 
 def add(decided: Decided, *minutes: int) -> None:
     for minute in minutes:
-        decided.add("a", MINUTELY, EIGHT + minute * MINUTE, boot=None, now=LATER, waiting=())
+        decided.add("a", MINUTELY, EIGHT + minute * MINUTE, None)
 
 
 def test_what_was_decided_does_not_come_again_and_the_rest_does() -> None:
@@ -48,38 +47,38 @@ def test_decided_in_any_order_is_decided() -> None:
     for seed in range(50):
         draw = random.Random(seed)
         decided, wanted = Decided(), set()
-        # In few runs: beyond eight of them the oldest are joined.
         for begin in draw.sample((10, 40, 70, 100, 130), 5):
             minutes = list(range(begin, begin + draw.randint(1, 30)))
             draw.shuffle(minutes)
             for minute in minutes[:6]:
-                decided.add("a", MINUTELY, EIGHT + minute * MINUTE, boot=None, now=LATER, waiting=())
+                decided.add("a", MINUTELY, EIGHT + minute * MINUTE, None)
                 wanted.add(minute)
         for minute in wanted:
             assert following(decided, minute - 1) not in wanted
 
 
-def test_memory_is_bounded_and_in_doubt_an_instant_is_skipped() -> None:
+def test_memory_is_bounded_and_the_newest_are_kept() -> None:
     decided = Decided()
     add(decided, *range(0, 1_000, 10))
-    assert following(decided, -1) > 900
-    assert following(decided, 990) == 991
+    assert len(decided.spans("a", MINUTELY)) == 64
+    assert following(decided, 989) == 991
 
 
-def test_what_is_still_to_come_is_never_skipped_to_save_memory() -> None:
-    decided, waiting = Decided(), [(EIGHT + 11 * MINUTE, EIGHT + 19 * MINUTE)]
-    now = EIGHT + 95 * MINUTE
-    for minute in range(0, 200, 10):
-        moment = EIGHT + minute * MINUTE
-        decided.add("a", MINUTELY, moment, boot=None, now=now, waiting=waiting)
-    assert [following(decided, minute) for minute in (0, 10, 20, 90, 100, 180)] == [11, 11, 91, 91, 101, 181]
+def test_what_one_schedule_named_says_nothing_about_another() -> None:
+    decided = Decided()
+    hourly: Schedule = parse_schedule("@hourly", ZoneInfo("UTC"))
+    decided.add("a", hourly, EIGHT, None)
+    decided.add("a", hourly, EIGHT + 60 * MINUTE, None)
+    assert following(decided, 0) == 1
+    add(decided, 1)
+    assert decided.undecided("a", hourly, EIGHT - 1) is hourly
 
 
 def test_an_instant_joins_both_sides() -> None:
     decided = Decided()
     add(decided, 1, 3, 2, 2)
     assert following(decided, 0) == 4
-    assert len(decided.spans("a")) == 1
+    assert len(decided.spans("a", MINUTELY)) == 1
 
 
 def test_any_number_in_a_row_is_one_span_and_the_hole_before_it_stays() -> None:
@@ -94,7 +93,7 @@ def test_jobs_that_are_gone_are_forgotten_after_a_while() -> None:
     decided = Decided()
     hourly: Schedule = parse_schedule("@hourly", ZoneInfo("UTC"))
     for name, instant in (("old", EIGHT - 2 * DAY), ("kept", EIGHT - 2 * DAY), ("new", EIGHT)):
-        decided.add(name, hourly, instant, boot=None, now=LATER, waiting=())
+        decided.add(name, hourly, instant, None)
     decided.forget(EIGHT - DAY, {"kept"})
     assert len(decided) == 2
     before = EIGHT - 2 * DAY - 1

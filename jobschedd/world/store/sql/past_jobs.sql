@@ -1,4 +1,5 @@
--- Up to where each job's instants are accounted for. What a wrong clock put later than :now does not count; a manual
+-- Up to where each job's instants are accounted for. What a wrong clock put later than :now does not count, nor does a
+-- second attempt, which may be made after a clock was put right, of an instant that lies ahead again; a manual
 -- run is no instant of the schedule.
 SELECT
     definition.job_id,
@@ -9,7 +10,7 @@ SELECT
         definition.forgotten,
         coalesce((
             SELECT run.scheduled_at FROM run
-            WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.cause <> 'manual' AND NOT run.ahead
+            WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.attempt = 1 AND run.cause <> 'manual' AND NOT run.ahead
             ORDER BY run.scheduled_at DESC LIMIT 1
         ), 0),
         coalesce((

@@ -71,6 +71,6 @@ def open_record(
     except RecordFailed:
         past = Past(unread=True)
     # A machine whose record is lost or cannot be read may have had its @reboot: in doubt it is not run.
-    in_doubt = past.set_aside or past.unread
+    in_doubt = past.set_aside or past.unread or past.doubt
     boot = past.boot if past.boot is not None or in_doubt else now
     return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
-    from jobschedd.model.record import Entry, Past
+    from jobschedd.model.record import Doubt, Entry, Past
     from jobschedd.model.run import Instant, Run
 
 
@@ -79,8 +79,8 @@ class Store(Protocol):
         Takes milliseconds, and never raises.
         """
 
-    def doubt(self, since: Instant | None) -> bool:
-        """Note, where even a full disk takes it, that starts are not written down from `since` on; None: they are.
+    def doubt(self, doubt: Doubt | None) -> bool:
+        """Note, where even a full disk takes it, that starts are not written down; None: they are.
 
         False: that could not be noted either.
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
-from jobschedd.model.record import Alive, Began, Claimed, Ended, Passed, RecordFailed
+from jobschedd.model.record import Alive, Began, Claimed, Doubt, Ended, Passed, RecordFailed, TakenBack
 from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant, Outcome, Run
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Record:
         self.degraded = ""
         """Why the store fails; empty: it does not."""
         self._failing_since = 0
+        self._doubt = Doubt(0)
         self._try_again = 0
         """By elapsed time."""
         self._dropped = 0
@@ -143,6 +144,13 @@ class Record:
             self._entries.append(Alive(now))
         self._write()
 
+    def step_back(self, before: Instant, now: Instant) -> None:
+        """The clock, which stood at `before`, was set back."""
+        self.note(TakenBack(now))
+        if self.degraded:
+            self._doubt = Doubt(self._doubt.since, max(self._doubt.reached, before))
+            self._store.doubt(self._doubt)
+
     def close(self, now: Instant) -> int:
         """Write what waits, for the last time; how many entries could not be written."""
         self._try_again = 0
@@ -177,7 +185,8 @@ class Record:
         now = self._clock.now()
         if not self.degraded:
             self._failing_since = self._clock.elapsed()
-            noted = self._store.doubt(now)
+            self._doubt = Doubt(now)
+            noted = self._store.doubt(self._doubt)
             self._listen(event.RecordFailing(str(error), noted))
         self.degraded = str(error)
         self._try_again = self._clock.elapsed() + AGAIN

@@ -19,6 +19,7 @@ from jobschedd.model.record import (
     Passed,
     Past,
     Paused,
+    Rows,
     TakenBack,
     Undefined,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 ReadTerms = Callable[[str, str], Schedule | None]
 
+NOT_WRITTEN = "not known: starts could not be written down"
 NOT_READ = "not known: the record could not be read"
 GONE = "withdrawn: the job was removed"
 
@@ -66,7 +68,7 @@ class Recovery:
         self._catalog = catalog
         self._host = host
         self._seen_at = past.seen_at
-        self._doubtful = past.doubtful_since is not None
+        self._past_doubt = past.doubt
         record.everything = self.everything
         if past.unread:
             record.unread = self.see_past
@@ -79,14 +81,14 @@ class Recovery:
         """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
         gone_since = now if self._seen_at is None else self._seen_at
         for job_id, (known, rows) in self._dispatch.timetable.open().items():
-            self.withdraw(job_id, known, gone_since, GONE)
+            self.let_pass(job_id, known, gone_since, Outcome.SKIPPED, GONE)
             for first, last in rows:
                 run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
                 self._record.passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None)
             self._record.note(Owing(job_id, ()))
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
-        self._record.doubt_is_told = self._doubtful
+        self._record.doubt_is_told = self._past_doubt is not None
         self._record.note(Alive(now))
 
     def see_past(self, past: Past) -> list[Entry]:
@@ -106,20 +108,34 @@ class Recovery:
         entries += (
             Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
         )
-        entries += (Owing(job_id, ()) for job_id in past.owing)
+        for job_id, rows in past.owing.items():
+            for first, last in rows:
+                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
+                entries.append(Passed(run, Outcome.MISSED, reason, first, 1 if first == last else None))
+            entries.append(Owing(job_id, ()))
         return entries
 
-    def withdraw(self, job_id: str, known: Known, until: Instant, reason: str) -> None:
-        """What had come and not started when the last daemon ended, because jitter held it back, is owed by nobody now."""
+    def doubt(self, job_id: str, known: Known, rows: Rows, until: Instant) -> None:
+        """Nobody knows what was started of what was owed up to `until`: none of it is started now."""
+        assert self._past_doubt is not None, "only then is anything in doubt"
+        reason = f"{NOT_WRITTEN} {show_span(self._past_doubt.since, self._host.since, self._host.zone)}"
+        self.let_pass(job_id, known, until, Outcome.MISSED, reason)
+        for first, last in rows:
+            run = Run(self._clock.run_id(until), job_id, last, Cause.SCHEDULE, definition=known.digest)
+            self._record.passed(run, Outcome.MISSED, reason, first, 1 if first == last else None)
+        self._record.note(Owing(job_id, ()))
+
+    def let_pass(self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str) -> None:
+        """Say of what a job named after what is accounted for, up to `until`, that it does not run."""
         try:
             schedule = self._read_terms(job_id, known.terms)
         except BadFile:
             return  # its time zone is gone: nobody can say what it named
-        first = None if schedule is None else schedule.next(known.accounted)
+        first = None if schedule is None else schedule.next(known.accounted, self._host.boot)
         if schedule is not None and first is not None and first <= until:
-            stretch = before(schedule, first, until + 1, None)
+            stretch = before(schedule, first, until + 1, self._host.boot)
             run = Run(self._clock.run_id(until), job_id, stretch.last, Cause.SCHEDULE, definition=known.digest)
-            self._record.passed(run, Outcome.SKIPPED, reason, stretch.first, stretch.count)
+            self._record.passed(run, outcome, reason, stretch.first, stretch.count)
 
     def everything(self) -> list[Entry]:
         """The present, for a record that knows nothing of it."""

@@ -18,11 +18,9 @@ from jobschedd.model.record import (
     Owing,
     Past,
     Paused,
-    TakenBack,
     Undefined,
 )
 from jobschedd.model.run import SECOND, Instant, Outcome
-from jobschedd.model.span import show_span
 from jobschedd.record import Record
 from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
@@ -38,7 +36,6 @@ STEP = SECOND
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
 
-NOT_WRITTEN = "not known: starts could not be written down"
 CHANGED = "withdrawn: the job changed"
 
 
@@ -136,7 +133,7 @@ class Scheduler:
             if boot is not None:
                 self._record.note(Booted(self._host.boot_id, boot))
         if step <= -STEP:
-            self._record.note(TakenBack(now))
+            self._record.step_back(now - step, now)
             for definition in self._catalog:
                 self._step_back(definition, now)
         return why
@@ -251,13 +248,11 @@ class Scheduler:
         for stretch in arrival.withdrawn:
             self._dispatch.pass_stretch(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
         if arrival.before and arrival.since is not None:
-            self._recovery.withdraw(job_id, arrival.before, arrival.since, CHANGED)
+            self._recovery.let_pass(job_id, arrival.before, arrival.since, Outcome.SKIPPED, CHANGED)
         if arrival.withdrawn and replaced is None:
             self._record.note(Owing(job_id, ()))  # what the last daemon has left of it
-        if arrival.unknown:
-            assert self._past.doubtful_since is not None, "only then is anything unknown"
-            span = show_span(self._past.doubtful_since, self._host.since, self._host.zone)
-            self._dispatch.pass_stretch(definition, arrival.unknown, Outcome.MISSED, f"{NOT_WRITTEN} {span}", now)
+        if arrival.in_doubt:
+            self._recovery.doubt(job_id, *arrival.in_doubt)
         if arrival.since is not None:
             self._record.note(self._recovery.defined(definition, arrival.since))
         for run in self._supervision.take_lost(job_id):

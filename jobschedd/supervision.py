@@ -33,6 +33,8 @@ class Supervision:
         self._lost: dict[str, list[Run]] = {}
         """By job id: runs of the last daemon that are gone, and wait for what their jobs say of that."""
         self.stopping = False
+        self._in_doubt = past.doubt is not None
+        """Second attempts, too, may have been made that were not written down."""
         for claim in past.open:
             dispatch.running.add(claim.run, claim.started_at)
 
@@ -78,6 +80,7 @@ class Supervision:
             and definition.job.on_lost == "rerun"
             and run.attempt < MOST_RERUNS
             and not self.stopping
+            and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
             self._dispatch.start([(again, definition.launch(), now)])

@@ -20,7 +20,7 @@ from jobschedd.model.event import Event
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.launch import Launch
-from jobschedd.model.record import Entry, RecordFailed
+from jobschedd.model.record import Doubt, Entry, RecordFailed
 from jobschedd.model.run import SECOND, Ending, Instant, Run, make_run_id
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
@@ -156,13 +156,13 @@ class NobodyWaits:
 class MemoryMarker(Marker):
     def __init__(self) -> None:
         super().__init__()
-        self.since: Instant | None = None
+        self.noted: Doubt | None = None
 
-    def read(self) -> Instant | None:
-        return self.since
+    def read(self) -> Doubt | None:
+        return self.noted
 
-    def write(self, since: Instant | None) -> bool:
-        self.since = since
+    def write(self, doubt: Doubt | None) -> bool:
+        self.noted = doubt
         return True
 
 
@@ -172,7 +172,7 @@ class MemoryStore(SqliteStore):
     def __init__(self) -> None:
         super().__init__(":memory:", host="here", marker=MemoryMarker())
         self.failing: RecordFailed | None = None
-        self.doubts: list[Instant | None] = []
+        self.doubts: list[Doubt | None] = []
 
     def _connect(self) -> None:
         if self._db is None:
@@ -184,9 +184,9 @@ class MemoryStore(SqliteStore):
             raise self.failing
         return super().write(entries)
 
-    def doubt(self, since: Instant | None) -> bool:
-        self.doubts.append(since)
-        return super().doubt(since)
+    def doubt(self, doubt: Doubt | None) -> bool:
+        self.doubts.append(doubt)
+        return super().doubt(doubt)
 
     def close(self) -> None:
         """It is to outlive its daemon."""

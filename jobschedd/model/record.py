@@ -136,6 +136,15 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Starts have not been written down."""
+
+    since: Instant
+    reached: Instant = 0
+    """The clock was set back from here since: instants up to here may have been started too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What the record says when a daemon starts."""
 
@@ -151,8 +160,8 @@ class Past:
     """Where a record that could not be read was put; this one is new then."""
     unread: bool = False
     """The record could not be read when the daemon started: nothing of the past is known yet."""
-    doubtful_since: Instant | None = None
-    """The last daemon could not write from here on: what it has started since is not known."""
+    doubt: Doubt | None = None
+    """The last daemon could not write for a time: what it has started then is not known."""
 
 
 @dataclass(frozen=True, slots=True)

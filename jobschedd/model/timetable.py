@@ -44,8 +44,8 @@ class Arrival:
     """Was owed by the version before, and is owed no more."""
     before: Known | None = None
     """What the job was when the last daemon ended, where that was something else."""
-    unknown: Stretch | None = None
-    """May have been started while starts could not be written down."""
+    in_doubt: tuple[Known, Rows, Instant] | None = None
+    """What the job was, what it had to catch up, and up to where its instants may have been started unwritten."""
 
 
 class Timetable:
@@ -107,29 +107,24 @@ class Timetable:
         # While the first files are read, whoever has lost its id to another file was never in force: nothing of it
         # is said. And what fell while no daemon ran is owed by the jobs that the last one knew.
         known = self._known.pop(job_id, None)
+        rows = self._past.owing.get(job_id, ())
+        if self._past.doubt is not None:
+            # Nobody knows what was started of all that has come; and the clock may have been ahead of now.
+            floor = max(self._since, min(self._past.doubt.reached, self._since + DAY))
+            self.plan(new, floor)
+            return Arrival(self._since - 1, in_doubt=(known, rows, floor) if known else None)
         if known is None:
             self.plan(new, self._since - 1)
             return Arrival(self._since - 1)
         if (known.digest, known.terms) == (new.digest, new.terms):
-            return self._go_on(new, known.accounted)
+            for first, last in rows:
+                self._arrears.put(job_id, first, last)
+            self.plan(new, known.accounted)
+            return Arrival()
         since = max(known.accounted, self._past.seen_at or 0)
         self.plan(new, since)
-        rows = self._past.owing.get(job_id, ())
         withdrawn = tuple(Stretch(first, last, 1 if first == last else None) for first, last in rows)
         return Arrival(since, withdrawn, known)
-
-    def _go_on(self, definition: Definition, accounted: Instant) -> Arrival:
-        """The job is what it was when the last daemon ended."""
-        job_id, unknown = definition.job.job_id, None
-        for first, last in self._past.owing.get(job_id, ()):
-            self._arrears.put(job_id, first, last)
-        if self._past.doubtful_since is not None and definition.job.enabled and definition.schedule is not None:
-            following = definition.schedule.next(accounted, self._boot)
-            if following is not None and following <= self._since:
-                unknown = before(definition.schedule, following, self._since + 1, self._boot)
-                accounted = unknown.last
-        self.plan(definition, accounted)
-        return Arrival(unknown=unknown)
 
     def delay(self, definition: Definition) -> int:
         """By how much its starts come after their instants."""

@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 
 from jobschedd.model.error import CannotRun
-from jobschedd.model.record import Alive, Claimed, Defined, Ended, Passed, RecordFailed
+from jobschedd.model.record import Alive, Claimed, Defined, Doubt, Ended, Passed, RecordFailed
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path
 from jobschedd.world.store.reading import Reader, UnreadableRecord
@@ -65,7 +65,7 @@ def test_the_record_is_nobody_else_s_whatever_the_umask(tmp_path: Path) -> None:
         made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
         made.open(NOW, "boot")
         made.write([Alive(NOW)])
-        made.doubt(NOW)
+        made.doubt(Doubt(NOW))
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         made.close()
     finally:
@@ -254,17 +254,17 @@ def test_after_an_error_of_the_disk_the_file_is_opened_and_looked_at_anew(store:
     assert claimed(store, run("b")) == frozenset()
 
 
-@pytest.mark.parametrize("since", [NOW, None])
-def test_the_marker_is_read_by_the_next_daemon(store: SqliteStore, since: Instant | None) -> None:
-    store.doubt(NOW - 5)
-    store.doubt(since)
-    assert again(store).open(NOW, "boot").doubtful_since == since
+@pytest.mark.parametrize("doubt", [Doubt(NOW, NOW + 7), None])
+def test_the_marker_is_read_by_the_next_daemon(store: SqliteStore, doubt: Doubt | None) -> None:
+    store.doubt(Doubt(NOW - 5))
+    store.doubt(doubt)
+    assert again(store).open(NOW, "boot").doubt == doubt
 
 
 def test_a_marker_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    assert not Marker(str(tmp_path / "nowhere")).write(NOW)
-    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).write(NOW)
-    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).read() == NOW
+    assert not Marker(str(tmp_path / "nowhere")).write(Doubt(NOW))
+    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).write(Doubt(NOW))
+    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).read() == Doubt(NOW)
 
 
 # -- size ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A note that needs no room on the disk: since when starts have not been written down.
+"""A note that needs no room on the disk: that, and since when, starts have not been written down.
 
 The file is made while there is room, and from then on only written over. A second one lies in the runtime directory,
 for a state directory that has become read-only: that one outlives the daemon, but not the machine.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jobschedd.model.run import Instant
+from jobschedd.model.record import Doubt
 
-_LENGTH = 20
-"""Digits of an instant, filled up: always the same bytes are written over."""
+_DIGITS = 20
+"""Of an instant, filled up: always the same bytes are written over."""
 
 NAME = "unrecorded-since"
 
@@ -23,24 +21,29 @@ class Marker:
     def __init__(self, *directories: str) -> None:
         self._paths = [os.path.join(directory, NAME) for directory in directories]
 
-    def read(self) -> Instant | None:
-        """Since when; None: everything was written down."""
+    def read(self) -> Doubt | None:
+        """What was noted; None: everything was written down."""
         found = []
         for path in self._paths:
             with suppress(OSError, ValueError), open(path, "rb") as file:
-                if since := int(file.read(_LENGTH)):
-                    found.append(since)
-        return min(found, default=None)
+                since, reached = int(file.read(_DIGITS)), int(file.read(_DIGITS))
+                if since:
+                    found.append(Doubt(since, reached))
+        if not found:
+            return None
+        return Doubt(min(doubt.since for doubt in found), max(doubt.reached for doubt in found))
 
-    def write(self, since: Instant | None) -> bool:
+    def write(self, doubt: Doubt | None) -> bool:
         """Note it, durably. False: neither file could be written."""
-        done = 0
+        since, reached = (doubt.since, doubt.reached) if doubt else (0, 0)
+        text = f"{since:0{_DIGITS}}{reached:0{_DIGITS}}".encode()
+        done = False
         for path in self._paths:
             with suppress(OSError):
                 file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
                 try:
-                    done += os.pwrite(file, f"{since or 0:0{_LENGTH}}".encode(), 0) == _LENGTH
+                    done |= os.pwrite(file, text, 0) == len(text)
                     os.fsync(file)
                 finally:
                     os.close(file)
-        return done > 0
+        return done

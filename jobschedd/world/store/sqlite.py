@@ -16,6 +16,7 @@ from jobschedd.model.record import (
     Booted,
     Claimed,
     Defined,
+    Doubt,
     Ended,
     Entry,
     Known,
@@ -174,7 +175,7 @@ class SqliteStore:
                 open=tuple(_open(row) for row in query(SQL.past_open)),
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
-                doubtful_since=self._marker.read(),
+                doubt=self._marker.read(),
             )
         except sqlite3.Error as error:
             raise _failed(error) from None
@@ -319,12 +320,12 @@ class SqliteStore:
 
     # -- when it cannot be written -------------------------------------------------------------------------------
 
-    def doubt(self, since: Instant | None) -> bool:
-        """Note, where the disk may be full, that starts are not written down from `since` on; None: they are again.
+    def doubt(self, doubt: Doubt | None) -> bool:
+        """Note, where the disk may be full, that starts are not written down; None: they are again.
 
         False: not even that could be noted.
         """
-        return self._marker.write(since)
+        return self._marker.write(doubt)
 
 
 def _inode(path: str) -> tuple[int, int] | None:

@@ -112,7 +112,7 @@ class Timetable:
             # Nobody knows what was started of all that has come; and the clock may have been ahead of now.
             floor = max(self._since, min(self._past.doubt.reached, self._since + DAY))
             self.plan(new, floor)
-            return Arrival(self._since - 1, in_doubt=(known, rows, floor) if known else None)
+            return Arrival(floor, in_doubt=(known, rows, floor) if known else None)
         if known is None:
             self.plan(new, self._since - 1)
             return Arrival(self._since - 1)

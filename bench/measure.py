@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -220,6 +222,73 @@ def steps() -> Iterator[Figure]:
         yield Figure(f"{name}: median", percentile(theirs, 0.5), "us", "peer")
 
 
+ROWS = """
+WITH RECURSIVE number(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < :rows - 1)
+INSERT INTO run (run_id, job_id, scheduled_at, attempt, definition, cause, outcome, pid, started_at, ended_at,
+    exit_code, cpu_usec, memory_peak, synchronised, host)
+SELECT printf('01%024d', n), 'job-' || (n % 10000), :begin + (n / 10000) * 60000000, 1,
+    'caa9ec2cff25206e67f4bd3df686b5e378f863b72f10cd5eece2ba0e21fe911c', 'schedule', 'succeeded', 4711,
+    :begin + (n / 10000) * 60000000 + 1500, :begin + (n / 10000) * 60000000 + 9000, 0, 1200, 4000000, 1, 'host'
+FROM number
+"""
+"""1,000 minutes of 10,000 jobs."""
+
+
+def record() -> Iterator[Figure]:
+    """What the record costs: a commit, and, with 10 million rows, a question, a start, a piece of tidying."""
+    import sqlite3
+
+    from jobschedd.model.record import Claimed
+    from jobschedd.model.run import Cause, Run, make_run_id
+    from jobschedd.world.store import Marker, SqliteStore
+
+    def commit(store: SqliteStore, rows: int, begin: int) -> float:
+        runs = [Run(make_run_id(begin + n, n), f"job-{n}", begin + n, Cause.SCHEDULE) for n in range(rows)]
+        before = time.perf_counter()
+        store.write([Claimed(run) for run in runs])
+        return (time.perf_counter() - before) * 1e3
+
+    with a_home() as home:
+        path = home / "record.db"
+        store = SqliteStore(str(path), host="host", marker=Marker(str(home)))
+        store.open(0, "boot")
+        for rows in (1, 32, 1_000):
+            spent = [commit(store, rows, (1_000 * rows + number) * 10_000_000) for number in range(50)]
+            yield Figure(f"durable commit of {rows} claims: p50 of 50", percentile(spent, 0.5), "ms")
+        store.close()
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute(ROWS, {"rows": 10_000_000, "begin": 1_700_000_000_000_000})
+        db.executemany(
+            "INSERT INTO definition (job_id, digest, path, terms, delay, since) VALUES (?, '', '', '{}', 0, 0)",
+            ((f"job-{n}",) for n in range(10_000)),
+        )
+        db.commit()
+        db.close()
+        yield Figure("10 million rows: size", path.stat().st_size / 2**30, "GiB")
+        spent = []
+        for number in range(11):
+            before = time.perf_counter()
+            words = ["history", f"job-{number * 997}", "-n", "20", "--state-dir", home]
+            done = subprocess.run([sys.executable, "-m", "jobschedd.ctl", *words], capture_output=True, check=True)
+            assert len(done.stdout.splitlines()) == 21
+            spent.append(time.perf_counter() - before)
+        yield Figure("jobctl history JOB -n 20: p50 of 11", percentile(spent, 0.5), "s", "must: 0.2")
+        before = time.perf_counter()
+        store.open(1_800_000_000_000_000, "boot")
+        yield Figure("record opened, 10,000 jobs recovered", time.perf_counter() - before, "s")
+        spent = [commit(store, 32, 1_900_000_000_000_000 + number * 10_000_000) for number in range(50)]
+        yield Figure("durable commit of 32 claims: p50 of 50", percentile(spent, 0.5), "ms")
+        spent = []
+        for _ in range(50):
+            before = time.perf_counter()
+            store.tidy(1_600_000_000_000_000, 500)
+            spent.append((time.perf_counter() - before) * 1e3)
+        yield Figure("a piece of tidying: p50 of 50", percentile(spent, 0.5), "ms")
+        yield Figure("a piece of tidying: max", max(spent), "ms")
+        store.close()
+
+
 MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "pickup": pickup,
     "drop": drop,
@@ -231,4 +300,5 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "idle": idle,
     "concurrency": concurrency,
     "steps": steps,
+    "record": record,
 }

@@ -39,8 +39,8 @@ from jobschedd.world.state import StateDirectory, open_directory
 if TYPE_CHECKING:
     pass
 
-LEAD = 2_000
-"""Microseconds by which a start is claimed ahead of its instant, so that the disk costs it no time."""
+MOST_LEAD = 20_000
+"""Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""
 
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
@@ -132,7 +132,7 @@ class Daemon:
             catch_up_parallel=self._settings.catch_up_parallel,
             read_terms=read_past_terms,
             keep=keep(self._settings),
-            lead=LEAD,
+            lead=MOST_LEAD,
             patience=PATIENCE,
         )
         self._inbox.catch(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)

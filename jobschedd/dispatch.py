@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BATCH = 256
 """Starts that are claimed and handed over together, growing from one: the first does not wait for the last."""
 
+LEAD = 2_000
+"""Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
+
 HELD_UP = "nobody could start it in time"
 OVERLAP = "overlap: the last run is still going"
 
@@ -46,7 +49,7 @@ class Dispatch:
         past: Past,
         lead: int,
     ) -> None:
-        """`lead`: by how much ahead of its instant a start is claimed, microseconds."""
+        """`lead`: by how much ahead of its instant a start is claimed at most, microseconds."""
         self._clock = clock
         self._runner = runner
         self._listen = listen
@@ -54,13 +57,18 @@ class Dispatch:
         self._catalog = catalog
         self._host = host
         self._down_since = past.seen_at
-        self.lead = lead
+        self._most_lead = lead
         self.catch_up_parallel = 1
         self.timetable = Timetable(host, past)
         self.running = Running()
         self.paused = set(past.paused)
         self.quarantined: set[str] = set()
         """Jobs that a bug of ours has met: set aside until their files change."""
+
+    @property
+    def lead(self) -> int:
+        """By how much ahead of its instant a start is claimed: what a write takes, and a little for us."""
+        return min(self._most_lead, LEAD + 2 * self.record.takes)
 
     def start_due(self, now: Instant, why_late: str = HELD_UP) -> None:
         """Decide and start all that is due at `now`, or within the lead that claims are given."""

@@ -70,11 +70,13 @@ class Record:
         self._try_again = 0
         """By elapsed time."""
         self._dropped = 0
+        self.takes = 0
+        """How long a write has taken of late, microseconds."""
         self._recorded: list[str] = []
         self.doubt_is_told = False
         """Among the entries is what the last daemon could not write down: once they are written nothing is in doubt."""
         self.unread: Callable[[Past], list[Entry]] | None = None
-        """What is to be written before all else once the past can be read; None: it has been."""
+        """What is to be written once the past can be read; None: it has been."""
 
     # -- what happened -------------------------------------------------------------------------------------------
 
@@ -164,9 +166,10 @@ class Record:
         if self.degraded and self._clock.elapsed() < self._try_again:
             self._keep()
             return frozenset()
+        began = self._clock.elapsed()
         try:
             if self.unread is not None:
-                self._entries[:0] = self.unread(self._store.read(self._clock.now()))
+                self._entries += self.unread(self._store.read(self._clock.now()))
                 self.unread = None
             refused = self._store.write(self._entries)
         except RecordFailed as error:
@@ -177,6 +180,7 @@ class Record:
         elif self.doubt_is_told:
             self._store.doubt(None)
             self.doubt_is_told = False
+        self.takes = max(self._clock.elapsed() - began, self.takes * 9 // 10)
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
         self._entries.clear()
         return refused

@@ -95,14 +95,8 @@ class Recovery:
         """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
         now, since, entries = self._clock.now(), self._host.since, list[Entry]()
         reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
-        for definition in self._catalog:
-            known = past.known.get(definition.job.job_id)
-            if known and definition.schedule and definition.job.enabled and known.accounted < since:
-                first = definition.schedule.next(known.accounted)
-                if first is not None and first <= since:
-                    stretch = before(definition.schedule, first, since + 1, None)
-                    run = self._dispatch.make_run(definition, stretch.last, Cause.SCHEDULE, now)
-                    entries.append(Passed(run, Outcome.MISSED, reason, first, stretch.count))
+        for job_id, known in past.known.items():
+            self.let_pass(job_id, known, since - 1, Outcome.MISSED, reason)
         lost = Ending(None, None, 0, None, NOT_SEEN)
         going = {active.run.run_id for active in self._dispatch.running}
         entries += (

@@ -56,7 +56,7 @@ class Scheduler:
         lead: int = 0,
         patience: int = 0,
     ) -> None:
-        """`lead`: by how much ahead of its instant a start is claimed. `patience`: see record.py. Microseconds."""
+        """`lead`: by how much ahead of its instant a start is claimed at most. `patience`: see record.py. Microseconds."""
         self._inbox = inbox
         self._clock = clock
         self._runner = runner

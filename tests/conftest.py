@@ -20,7 +20,7 @@ from jobschedd.model.event import Event
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.launch import Launch
-from jobschedd.model.record import Doubt, Entry, RecordFailed
+from jobschedd.model.record import Doubt, Entry, Past, RecordFailed
 from jobschedd.model.run import SECOND, Ending, Instant, Run, make_run_id
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
@@ -208,6 +208,7 @@ class World:
         loading: bool = False,
         store: MemoryStore | None = None,
         boot_id: str = "first boot",
+        past: Past | None = None,
     ) -> None:
         """`store`: what another world has left behind."""
         self.clock = StandingClock(now)
@@ -215,7 +216,7 @@ class World:
         self.runner = RecordingRunner(self.clock)
         self.events: list[Event] = []
         self.store = store or MemoryStore()
-        past = self.store.open(now, boot_id)
+        past = past or self.store.open(now, boot_id)
         instant = past.boot or (now if boot else None)
         host = Host(since=now, boot=instant, boot_id=boot_id, machine=machine)
         self.scheduler = Scheduler(

@@ -14,7 +14,7 @@ from jobschedd.model import event, message
 from jobschedd.model.audit import Audit, InForce, audit_job
 from jobschedd.model.job import read_terms
 from jobschedd.model.policy import start_delay
-from jobschedd.model.record import Doubt, RecordFailed
+from jobschedd.model.record import Doubt, Past, RecordFailed
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
 from jobschedd.world.store.reading import Reader
 from tests.conftest import MemoryStore, World, at, change, local
@@ -141,6 +141,40 @@ def test_a_job_that_came_while_no_daemon_ran_owes_nothing_from_before() -> None:
     before = first(change("a.json", "a"))
     after = following(before, "2026-11-23 09:00:30", change("a.json", "a"), change("b.json", "b", catch_up="1d"))
     assert [job for job, _ in after.runs] == ["a"]
+
+
+def test_of_two_files_with_one_id_the_winner_owes_what_fell_while_no_daemon_ran() -> None:
+    before = first(change("a.json", "a", "*/10 * * * *", catch_up="1d"), change("b.json", "a", "0 9 * * *"))
+    after = World(at("2026-11-23 08:30:00"), store=before.store, loading=True)
+    after.say(message.RunnerFound())
+    after.load(change("b.json", "a", "0 9 * * *"))
+    after.load(change("a.json", "a", "*/10 * * * *", catch_up="1d"))
+    after.say(message.FirstLoadDone())
+    assert after.runs == [("a", "2026-11-23 08:30:00")]
+    assert passed(after) == [(Outcome.COALESCED, "a newer instant is owed", 2)]
+
+
+def test_a_record_that_cannot_be_read_at_the_start_is_made_up_for_when_it_can() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1d")
+    before = first(a)
+    before.pass_time(10 * MINUTE)
+    store = before.store
+    blind = World(at("2026-11-23 08:35:00"), store=store, loading=True, past=Past(unread=True))
+    store.failing = RecordFailed("locked")
+    blind.say(message.RunnerFound())
+    blind.load(a)
+    blind.say(message.FirstLoadDone())
+    blind.pass_time(5 * MINUTE)
+    assert blind.runs == [("a", "2026-11-23 08:40:00")]
+    assert blind.status().degraded == "locked"
+    store.failing = None
+    blind.pass_time(2 * SECOND)
+    assert outcomes(store) == [
+        ("2026-11-23 08:10", "lost"),
+        ("2026-11-23 08:30", "missed"),
+        ("2026-11-23 08:40", "running"),
+    ]
+    assert store.rows("SELECT first_at, count FROM passed") == [(at("2026-11-23 08:20:00"), 2)]
 
 
 def test_a_job_that_changed_while_no_daemon_ran_owes_by_its_new_words_from_then_on() -> None:

@@ -106,7 +106,8 @@ class Timetable:
             return Arrival(now, withdrawn)
         # While the first files are read, whoever has lost its id to another file was never in force: nothing of it
         # is said. And what fell while no daemon ran is owed by the jobs that the last one knew.
-        known = self._known.pop(job_id, None)
+        known = self._past.known.get(job_id)
+        self._known.pop(job_id, None)
         rows = self._past.owing.get(job_id, ())
         if self._past.doubt is not None:
             # Nobody knows what was started of all that has come; and the clock may have been ahead of now.

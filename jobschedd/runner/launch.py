@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NO_ROOM = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What passes by itself: the start waits for it instead of being refused."""
 
-LONGEST_LEAD = 5_000
+LONGEST_LEAD = 25_000
 """Microseconds by which an order may come ahead of its moment, whatever the clock says."""
 
 _NOBODY_AT_ALL = 2**32 - 1

@@ -50,6 +50,9 @@ CHECKED = 64 << 20
 CHUNK = 200
 """Rows that are deleted at once: some milliseconds."""
 
+JOBS = 20
+"""Jobs whose rows are counted at once: as much."""
+
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PASSES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 """What says nothing against the file."""
@@ -288,7 +291,7 @@ class SqliteStore:
                 if room in (len(excess), len(left)):
                     self._written[job_id] += max(10, per_job)  # there may be more: again the next time
             if not runs and not passed:
-                return bool(self._cursor)
+                return bool(self._cursor or self._written_much(per_job))
             query("BEGIN IMMEDIATE")
             for run_id, job_id, instant in runs:
                 query(SQL.forget_run, (run_id,))
@@ -306,14 +309,17 @@ class SqliteStore:
             return False
         return True
 
+    def _written_much(self, per_job: int) -> list[str]:
+        return [job_id for job_id, rows in self._written.items() if rows >= max(10, per_job // 10)]
+
     def _jobs_to_look_at(self, per_job: int) -> list[str]:
         """Those that many rows were written of, and, once after the start, all, a few each time."""
-        found = [job_id for job_id, rows in self._written.items() if rows >= max(10, per_job // 10)]
+        found = self._written_much(per_job)[:JOBS]
         for job_id in found:
             del self._written[job_id]
         if self._cursor is not None:
             assert self._db is not None
-            some = [job_id for (job_id,) in self._db.execute(SQL.jobs_after, (self._cursor, CHUNK))]
+            some = [job_id for (job_id,) in self._db.execute(SQL.jobs_after, (self._cursor, JOBS))]
             self._cursor = some[-1] if some else None
             found += some
         return found

@@ -58,6 +58,9 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
         self.read()
+        audit = subprocess.run(["jobctl", "audit", "--json"], capture_output=True, text=True)
+        if audit.returncode:
+            raise SystemExit(f"{audit.stdout}{audit.stderr}")
         return self.said
 """
 

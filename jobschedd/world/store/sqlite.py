@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.error import CannotRun
 from jobschedd.model.record import (
-    Alive,
-    Began,
-    Booted,
     Claimed,
-    Defined,
     Doubt,
-    Ended,
     Entry,
     Known,
     Open,
-    Owing,
     Passed,
     Past,
-    Paused,
     RecordFailed,
     Rows,
-    TakenBack,
-    Undefined,
 )
-from jobschedd.model.run import SECOND, Cause, Run, make_run_id
+from jobschedd.model.run import Cause, Run
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
+from jobschedd.world.store.tidying import Tidying
+from jobschedd.world.store.writing import put
 
 if TYPE_CHECKING:
     from jobschedd.model.run import Instant
@@ -46,12 +38,6 @@ PATIENCE = 0.05
 
 CHECKED = 64 << 20
 """Bytes up to which a record is looked through before it is believed; a second a gigabyte would hold up the start."""
-
-CHUNK = 200
-"""Rows that are deleted at once: some milliseconds."""
-
-JOBS = 20
-"""Jobs whose rows are counted at once: as much."""
 
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PASSES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
@@ -75,10 +61,7 @@ class SqliteStore:
         self._boot_id = ""
         self._db: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
-        self._written: Counter[str] = Counter()
-        """Rows by job, since its number was looked at."""
-        self._cursor: str | None = ""
-        """The last of all jobs that was looked at; None: all were."""
+        self._tidying = Tidying()
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -206,7 +189,9 @@ class SqliteStore:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for entry in entries:
-                if not self._put(self._db.execute, entry):
+                if isinstance(entry, Claimed | Passed):
+                    self._tidying.count(entry.run.job_id)
+                if not put(self._db.execute, entry, self._host):
                     assert isinstance(entry, Claimed)
                     refused.add(entry.run.run_id)
             self._db.execute("COMMIT")
@@ -220,109 +205,11 @@ class SqliteStore:
             raise failed from None
         return frozenset(refused)
 
-    def _put(self, execute: _Execute, entry: Entry) -> bool:
-        """Write one; False: a claim that stands already."""
-        match entry:
-            case Claimed(run):
-                self._written[run.job_id] += 1
-                values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, self._host)
-                return execute(SQL.claim, values).rowcount == 1
-            case Began(run_id, pid, started_at):
-                execute(SQL.begin, (pid, started_at, run_id))
-            case Ended(run_id, outcome, ended_at, ending):
-                usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
-                execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
-            case Passed(run, outcome, reason, first, count):
-                run_id, job_id, last, definition, cause = _head(run)
-                self._written[job_id] += 1
-                row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
-                execute(SQL.pass_over, (*row, run.synchronised, self._host))
-            case Defined(job_id, digest, path, terms, delay, since):
-                execute(SQL.undefine, (since, job_id))
-                execute(SQL.define, (job_id, digest, path, terms, delay, since))
-            case Undefined(job_id, until):
-                execute(SQL.undefine, (until, job_id))
-            case Owing(job_id, rows):
-                execute(SQL.settle, (job_id,))
-                for first, last in rows:
-                    execute(SQL.owe, (job_id, first, last))
-            case Paused(job_id, since):
-                execute(*((SQL.resume, (job_id,)) if since is None else (SQL.pause, (job_id, since))))
-            case Booted() | Alive() | TakenBack():
-                self._put_time(execute, entry)
-        return True
-
-    @staticmethod
-    def _put_time(execute: _Execute, entry: Booted | Alive | TakenBack) -> None:
-        match entry:
-            case Booted(boot_id, instant):
-                execute(SQL.boot, (boot_id, instant))
-            case Alive(now):
-                execute(SQL.see, (now,))
-            case TakenBack(now):
-                # Claims are written a little ahead of their instants.
-                facts = {"now": now, "oldest": make_run_id(now - SECOND, 0)}
-                for statement in (
-                    SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
-                ):  # fmt: skip
-                    execute(statement, facts)
-
-    # -- keeping it small ----------------------------------------------------------------------------------------
-
     def tidy(self, before: Instant, per_job: int) -> bool:
-        """Delete a few rows that are older than `before`, or more than `per_job` of their job; whether more may be left.
-
-        A job stays accounted for up to the newest row that was deleted: what ran once does not run again because its
-        row is gone.
-        """
+        """Delete a few rows that are older than `before`, or more than `per_job` of their job; whether more may be left."""
         if self._db is None or self._inode != _inode(self._path):
             return False
-        query = self._db.execute
-        try:
-            oldest = make_run_id(before, 0)
-            runs = query(SQL.old_runs, (oldest, CHUNK)).fetchall()
-            passed = query(SQL.old_passed, (oldest, CHUNK)).fetchall()
-            for job_id in self._jobs_to_look_at(per_job):
-                room = max(0, CHUNK - len(runs) - len(passed))
-                excess = query(SQL.excess_runs, (job_id, room, per_job)).fetchall()
-                left = query(SQL.excess_passed, (job_id, room, per_job)).fetchall()
-                runs += excess
-                passed += left
-                if room in (len(excess), len(left)):
-                    self._written[job_id] += max(10, per_job)  # there may be more: again the next time
-            if not runs and not passed:
-                return bool(self._cursor or self._written_much(per_job))
-            query("BEGIN IMMEDIATE")
-            for run_id, job_id, instant in runs:
-                query(SQL.forget_run, (run_id,))
-                query(SQL.forget_up_to, (instant, job_id))
-            for run_id, job_id, instant in passed:
-                query(SQL.forget_passed, (run_id,))
-                query(SQL.forget_up_to, (instant, job_id))
-            query(SQL.forget_versions, (before,))
-            query("COMMIT")
-            query(f"PRAGMA incremental_vacuum({CHUNK})").fetchall()
-        except sqlite3.Error:
-            # Not now: the next write tells what is wrong.
-            with suppress(sqlite3.Error):
-                query("ROLLBACK")
-            return False
-        return True
-
-    def _written_much(self, per_job: int) -> list[str]:
-        return [job_id for job_id, rows in self._written.items() if rows >= max(10, per_job // 10)]
-
-    def _jobs_to_look_at(self, per_job: int) -> list[str]:
-        """Those that many rows were written of, and, once after the start, all, a few each time."""
-        found = self._written_much(per_job)[:JOBS]
-        for job_id in found:
-            del self._written[job_id]
-        if self._cursor is not None:
-            assert self._db is not None
-            some = [job_id for (job_id,) in self._db.execute(SQL.jobs_after, (self._cursor, JOBS))]
-            self._cursor = some[-1] if some else None
-            found += some
-        return found
+        return self._tidying.piece(self._db.execute, before, per_job)
 
     # -- when it cannot be written -------------------------------------------------------------------------------
 
@@ -377,10 +264,6 @@ def _failed(error: sqlite3.Error) -> RecordFailed:
     if code is None:  # Python's own: a text in the file is none
         return RecordFailed(str(error), broken=isinstance(error, sqlite3.OperationalError))
     return RecordFailed(str(error), broken=code & 0xFF in _BROKEN)
-
-
-def _head(run: Run) -> tuple[str, str, Instant, str, str]:
-    return run.run_id, run.job_id, run.scheduled_at, run.definition, run.cause
 
 
 def _open(row: tuple[Any, ...]) -> Open:

@@ -1,0 +1,95 @@
+"""Keeps the record as small as it is to be, in pieces of milliseconds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from jobschedd.model.run import make_run_id
+from jobschedd.world.store.statement import SQL
+
+if TYPE_CHECKING:
+    from jobschedd.model.run import Instant
+
+Query = Callable[..., sqlite3.Cursor]
+
+CHUNK = 200
+"""Rows that are deleted at once: some milliseconds."""
+
+PIECE = 0.005
+"""Seconds that rows are counted for at once."""
+
+MANY = 100
+"""New rows of a job after which its number is looked at."""
+
+
+class Tidying:
+    def __init__(self) -> None:
+        self._written: Counter[str] = Counter()
+        """Rows by job, since its number was looked at."""
+        self._full: dict[str, None] = {}
+        """Jobs whose number is to be looked at, in order."""
+        self._cursor: str | None = ""
+        """The last of all jobs that was put there; None: all were."""
+        self._forget_before = 0
+
+    def piece(self, query: Query, before: Instant, per_job: int) -> bool:
+        """Delete a few rows; whether more may be left.
+
+        A job stays accounted for up to the newest row that was deleted: what ran once does not run again because its
+        row is gone.
+        """
+        try:
+            self._forget_before = before
+            oldest = make_run_id(before, 0)
+            runs = query(SQL.old_runs, (oldest, CHUNK)).fetchall()
+            passed = query(SQL.old_passed, (oldest, CHUNK)).fetchall()
+            enough = monotonic() + PIECE
+            while len(runs) + len(passed) < CHUNK and monotonic() < enough and (job_id := self._next_to_look_at(query)):
+                found = query(SQL.excess_runs, (job_id, CHUNK, per_job)).fetchall()
+                found_passed = query(SQL.excess_passed, (job_id, CHUNK, per_job)).fetchall()
+                if CHUNK in (len(found), len(found_passed)):
+                    self._full[job_id] = None  # there may be more: again the next time
+                runs += found
+                passed += found_passed
+            if not runs and not passed:
+                return bool(self._full or self._cursor is not None)
+            query("BEGIN IMMEDIATE")
+            for run_id, job_id, instant in runs:
+                query(SQL.forget_run, (run_id,))
+                query(SQL.forget_up_to, (instant, job_id))
+            for run_id, job_id, instant in passed:
+                query(SQL.forget_passed, (run_id,))
+                query(SQL.forget_up_to, (instant, job_id))
+            query("COMMIT")
+            query(f"PRAGMA incremental_vacuum({CHUNK})").fetchall()
+        except sqlite3.Error:
+            # Not now: the next write tells what is wrong.
+            with suppress(sqlite3.Error):
+                query("ROLLBACK")
+            return False
+        return True
+
+    def _next_to_look_at(self, query: Query) -> str | None:
+        """A job that many rows were written of; and once after the start each of them. None: all were."""
+        if not self._full and self._cursor is not None:
+            some = [job_id for (job_id,) in query(SQL.jobs_after, (self._cursor, CHUNK))]
+            self._full.update(dict.fromkeys(some))
+            self._cursor = some[-1] if some else None
+            if not some:
+                query(SQL.forget_versions, (self._forget_before,))
+        for job_id in self._full:
+            del self._full[job_id]
+            return job_id
+        return None
+
+    def count(self, job_id: str) -> None:
+        """A row of this job was written."""
+        self._written[job_id] += 1
+        if self._written[job_id] >= MANY:
+            del self._written[job_id]
+            self._full[job_id] = None

@@ -1,0 +1,79 @@
+"""Entries as rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jobschedd.model.record import (
+    Alive,
+    Began,
+    Booted,
+    Claimed,
+    Defined,
+    Ended,
+    Entry,
+    Owing,
+    Passed,
+    Paused,
+    TakenBack,
+    Undefined,
+)
+from jobschedd.model.run import SECOND, Run, make_run_id
+from jobschedd.world.store.statement import SQL
+
+if TYPE_CHECKING:
+    from jobschedd.model.run import Instant
+
+Execute = Callable[..., sqlite3.Cursor]
+
+
+def put(execute: Execute, entry: Entry, host: str) -> bool:
+    """Write one entry; False: a claim that stands already."""
+    match entry:
+        case Claimed(run):
+            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host)
+            return execute(SQL.claim, values).rowcount == 1
+        case Began(run_id, pid, started_at):
+            execute(SQL.begin, (pid, started_at, run_id))
+        case Ended(run_id, outcome, ended_at, ending):
+            usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
+            execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
+        case Passed(run, outcome, reason, first, count):
+            run_id, job_id, last, definition, cause = _head(run)
+            row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
+            execute(SQL.pass_over, (*row, run.synchronised, host))
+        case Defined(job_id, digest, path, terms, delay, since):
+            execute(SQL.undefine, (since, job_id))
+            execute(SQL.define, (job_id, digest, path, terms, delay, since))
+        case Undefined(job_id, until):
+            execute(SQL.undefine, (until, job_id))
+        case Owing(job_id, rows):
+            execute(SQL.settle, (job_id,))
+            for first, last in rows:
+                execute(SQL.owe, (job_id, first, last))
+        case Paused(job_id, since):
+            execute(*((SQL.resume, (job_id,)) if since is None else (SQL.pause, (job_id, since))))
+        case Booted() | Alive() | TakenBack():
+            _put_time(execute, entry)
+    return True
+
+
+def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
+    match entry:
+        case Booted(boot_id, instant):
+            execute(SQL.boot, (boot_id, instant))
+        case Alive(now):
+            execute(SQL.see, (now,))
+        case TakenBack(now):
+            # Claims are written a little ahead of their instants.
+            facts = {"now": now, "oldest": make_run_id(now - SECOND, 0)}
+            for statement in (
+                SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
+            ):  # fmt: skip
+                execute(statement, facts)
+
+
+def _head(run: Run) -> tuple[str, str, Instant, str, str]:
+    return run.run_id, run.job_id, run.scheduled_at, run.definition, run.cause

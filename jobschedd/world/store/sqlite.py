@@ -29,8 +29,6 @@ from jobschedd.world.store.writing import put
 if TYPE_CHECKING:
     from jobschedd.model.run import Instant
 
-    _Execute = Callable[..., sqlite3.Cursor]
-
 NAME = "record.db"
 
 PATIENCE = 0.05

@@ -50,7 +50,8 @@ def start(order: dict[str, Any], output: int, soft_files: int) -> int:
     try:
         with _stdin(order["stdin"]) as standard_input, _soft_limit(soft_files):
             # The selector's milliseconds are too coarse for this, and no lead of a claim is longer.
-            time.sleep(min(max(0, order["moment"] - time.time_ns() // 1_000), LONGEST_LEAD) / 1_000_000)
+            if (left := order["moment"] - time.time_ns() // 1_000) > 0:
+                time.sleep(min(left, LONGEST_LEAD) / 1_000_000)
             process = subprocess.Popen(
                 argv,
                 stdin=standard_input,

@@ -34,7 +34,7 @@ from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
-from jobschedd.world.state import StateDirectory, open_directory
+from jobschedd.world.state import RuntimeDirectory, StateDirectory
 
 if TYPE_CHECKING:
     pass
@@ -119,7 +119,7 @@ class Daemon:
         os.umask(0o077)
         places = self._asked.places
         state = StateDirectory(places.state_dir)
-        os.close(open_directory(places.runtime_dir, 0o755))
+        runtime = RuntimeDirectory(places.runtime_dir)
         store, past, host = open_record(places, self._settings, self._clock, state)
         scheduler = Scheduler(
             inbox=self._to_scheduler,
@@ -154,6 +154,7 @@ class Daemon:
             self._runner.close()
         finally:
             self._log.close()
+            runtime.close()
             state.close()
         return code
 
@@ -275,8 +276,22 @@ class Daemon:
                 self._to_scheduler.put(message.EndRuns(signal.SIGKILL))
                 self._await_idle(monotonic() + ANSWER_WITHIN)
         self._to_scheduler.put(message.Close(self._inbox))
-        self._await_idle(monotonic() + ANSWER_WITHIN)
+        self._await_closed(monotonic() + ANSWER_WITHIN)
         return 0
+
+    def _await_closed(self, deadline: float) -> None:
+        """Until the scheduler has written what is to be written; what it cannot write is said."""
+        while (left := deadline - monotonic()) > 0:
+            try:
+                received = self._inbox.get(timeout=left)
+            except Empty:
+                break
+            if isinstance(received, Failed):
+                break
+            if isinstance(received, message.Closed):
+                if received.unwritten:
+                    self._log(event.RecordUnwritten(received.unwritten))
+                return
 
     def _await_idle(self, deadline: float, *, first: bool = False) -> int:
         """How many runs are left when the scheduler answers that none is, the deadline is over, or a signal comes.
@@ -294,6 +309,6 @@ class Daemon:
                     running = received.running
                     if first or not running:
                         break
-                case message.Closed() | signal.SIGTERM | signal.SIGINT | Failed():
+                case signal.SIGTERM | signal.SIGINT | Failed():
                     break  # a second signal does not wait
         return running

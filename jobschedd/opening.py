@@ -15,7 +15,7 @@ from jobschedd.model.schedule import Schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.settings import load_settings
-from jobschedd.world.state import StateDirectory
+from jobschedd.world.state import StateDirectory, open_directory
 from jobschedd.world.store import Marker, SqliteStore, record_path
 from jobschedd.world.zones import ZoneDatabase
 
@@ -64,13 +64,16 @@ def open_record(
     """
     now, boot_id = clock.now(), read_boot()
     path = record_path(settings.store, places.state_dir)
+    if settings.store:
+        os.close(open_directory(os.path.dirname(path), 0o700))
     marker = Marker(places.state_dir, places.runtime_dir)
     store = SqliteStore(path, host=os.uname().nodename, marker=marker, renew=state.renew)
+    marker.make()
     try:
         past = store.open(now, boot_id)
     except RecordFailed:
         past = Past(unread=True)
     # A machine whose record is lost or cannot be read may have had its @reboot: in doubt it is not run.
     in_doubt = past.set_aside or past.unread or past.doubt
-    boot = past.boot if past.boot is not None or in_doubt else now
+    boot = (past.boot or None) if past.boot is not None or in_doubt else now
     return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())

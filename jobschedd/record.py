@@ -130,6 +130,11 @@ class Record:
             more = self._store.tidy(now - self.keep.usec, self.keep.per_job)
             self._tidy_at = now + (TIDY_NEXT if more else TIDY_EVERY)
 
+    def waiting_runs(self) -> set[str]:
+        """The runs of which something waits to be written."""
+        runs = {entry.run.run_id for entry in self._entries if isinstance(entry, Claimed)}
+        return runs | {entry.run_id for entry in self._entries if isinstance(entry, Ended)}
+
     def take_recorded(self) -> list[str]:
         """The runs whose ends have been written since the last time this was asked."""
         recorded, self._recorded = self._recorded, []

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 ReadTerms = Callable[[str, str], Schedule | None]
 
+NO_INSTANT = 0
+"""Of a boot that was seen, but may have had its @reboot before the record was begun."""
+
 NOT_WRITTEN = "not known: starts could not be written down"
 NOT_READ = "not known: the record could not be read"
 GONE = "withdrawn: the job was removed"
@@ -69,13 +72,14 @@ class Recovery:
         self._host = host
         self._seen_at = past.seen_at
         self._past_doubt = past.doubt
+        self._loaded = False
         record.everything = self.everything
         if past.unread:
             record.unread = self.see_past
         if past.seen_at is not None and past.seen_at > host.since:
             record.note(TakenBack(host.since))  # while nobody watched
-        if host.boot is not None and host.boot != past.boot:
-            record.note(Booted(host.boot_id, host.boot))
+        if past.boot is None:
+            record.note(Booted(host.boot_id, host.boot or NO_INSTANT))
 
     def end_first_load(self, now: Instant) -> None:
         """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
@@ -88,6 +92,7 @@ class Recovery:
             self._record.note(Owing(job_id, ()))
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
+        self._loaded = True
         self._record.doubt_is_told = self._past_doubt is not None
         self._record.note(Alive(now))
 
@@ -97,8 +102,12 @@ class Recovery:
         reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
         for job_id, known in past.known.items():
             self.let_pass(job_id, known, since - 1, Outcome.MISSED, reason)
+        self._dispatch.paused |= past.paused
+        if self._loaded:
+            for job_id in past.known.keys() - {definition.job.job_id for definition in self._catalog}:
+                entries.append(Undefined(job_id, since))
         lost = Ending(None, None, 0, None, NOT_SEEN)
-        going = {active.run.run_id for active in self._dispatch.running}
+        going = {active.run.run_id for active in self._dispatch.running} | self._record.waiting_runs()
         entries += (
             Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
         )
@@ -139,8 +148,7 @@ class Recovery:
         entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
         entries += (Claimed(active.run) for active in self._dispatch.running)
         entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
-        if self._host.boot is not None:
-            entries.append(Booted(self._host.boot_id, self._host.boot))
+        entries.append(Booted(self._host.boot_id, self._host.boot or NO_INSTANT))
         return entries
 
     def defined(self, definition: Definition, since: Instant) -> Defined:

@@ -78,6 +78,8 @@ class Supervision:
         if (
             definition is not None
             and definition.job.on_lost == "rerun"
+            and definition.job.enabled
+            and run.job_id not in self._dispatch.paused | self._dispatch.quarantined
             and run.attempt < MOST_RERUNS
             and not self.stopping
             and not self._in_doubt

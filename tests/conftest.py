@@ -192,6 +192,7 @@ class MemoryStore(SqliteStore):
         """It is to outlive its daemon."""
 
     def rows(self, query: str, *values: Any) -> list[Any]:
+        self._connect()
         assert self._db is not None
         return self._db.execute(query, values).fetchall()
 

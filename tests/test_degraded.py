@@ -190,3 +190,32 @@ def test_a_log_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
     daemon.terminate()
     assert daemon.wait(30) == 0
     assert audit(tmp_path)["explained"] >= 3
+
+
+def test_two_instances_do_not_share_a_runtime_directory(tmp_path: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "jobschedd", "--jobs-dir", tmp_path / "jobs.d", "--state-dir", tmp_path / "other",
+            "--runtime-dir", tmp_path / "run", "--config", tmp_path / "none",
+        ],
+        capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"process {daemon.pid} has it; stop that instance first, or give another --runtime-dir" in done.stderr
+
+
+@as_root
+@pytest.mark.slow
+def test_what_cannot_be_written_before_the_end_is_said(small: Path, begin: Begin) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put("a.json", "a", EVERY_SECOND)
+    daemon.until("run_ended")
+    fill(small)
+    daemon.until("record_failing")
+    daemon.until("run_ended")
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    assert int(daemon.until("record_unwritten")["JOBSCHEDD_COUNT"]) > 0

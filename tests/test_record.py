@@ -308,6 +308,48 @@ def test_reboot_jobs_run_once_a_boot_however_often_the_daemon_and_the_clock_begi
     assert [job for job, _ in four.runs] == ["a", "b"]
 
 
+def test_a_machine_whose_record_was_lost_has_had_its_reboot_however_often_the_daemon_begins() -> None:
+    a = change("a.json", "a", "@reboot")
+    one = World(at("2026-11-23 08:00:00"), loading=True, past=Past(set_aside="/state/aside"))
+    two = following(one, "2026-11-23 08:10:00", a)
+    three = following(two, "2026-11-23 08:20:00", a)
+    three.pass_time(HOUR)
+    assert two.runs + three.runs == []
+    four = following(three, "2026-11-23 10:00:00", a, boot=True, boot_id="second boot")
+    assert [job for job, _ in four.runs] == ["a"]
+
+
+def test_a_job_that_is_off_or_paused_is_not_tried_again() -> None:
+    files = [change(f"{job}.json", job, "0 9 * * *", on_lost="rerun") for job in "ab"]
+    before = first(*files)
+    before.pass_time(HOUR)
+    before.say(message.Pause("a", SimpleQueue()))
+    after = following(
+        before, "2026-11-23 09:10:00", files[0], change("b.json", "b", "0 9 * * *", on_lost="rerun", enabled=False)
+    )
+    assert after.runs == []
+    assert [outcome for _, outcome in outcomes(after.store, "b")] == ["lost"]
+
+
+def test_what_is_adopted_before_the_record_can_be_read_keeps_its_true_end() -> None:
+    files = [change("a.json", "a", "0 9 * * *"), change("b.json", "b", "*/10 * * * *")]
+    before = first(*files)
+    before.say(message.Pause("b", SimpleQueue()))
+    before.pass_time(HOUR)
+    (run, _), store = before.runner.started[0], before.store
+    blind = World(at("2026-11-23 09:31:00"), store=store, loading=True, past=Past(unread=True))
+    store.failing = RecordFailed("locked")
+    blind.say(message.RunnerFound((message.RunFound(run, 4711, run.scheduled_at),)))
+    blind.load(*files)
+    blind.say(message.FirstLoadDone())
+    blind.end(run)
+    store.failing = None
+    blind.pass_time(2 * SECOND)
+    assert outcomes(store) == [("2026-11-23 09:00", "succeeded")]
+    blind.pass_time(10 * MINUTE)
+    assert blind.runs == []  # b is paused, as it turns out
+
+
 def test_a_pause_survives_a_restart_and_its_instants_say_so() -> None:
     a = change("a.json", "a", "0 * * * *", catch_up="1d")
     before = first(a)

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
-from jobschedd.ctl.record import Asker
+from jobschedd.ctl.record import USAGE, Asker
 from jobschedd.model.audit import MOST_NAMED, Audit, InForce, audit_job
 from jobschedd.model.error import BadFile
 from jobschedd.model.event.kind import show_instant
@@ -33,9 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     asker = Asker(options)
-    total = Audit()
+    total, unread = Audit(), []
     try:
         since = asker.moment(options.since) if options.since else 0
+    except ValueError as error:
+        print(f"jobctl audit: {error}", file=sys.stderr)
+        return USAGE
+    try:
         with asker.record() as reader:
             until = reader.seen_at()
             if until is None:
@@ -44,15 +48,22 @@ def run(options: argparse.Namespace) -> int:
             jobs = {job_id: list(found) for job_id, found in groupby(reader.versions(), lambda version: version.job_id)}
             for number, (job_id, versions) in enumerate(jobs.items(), 1):
                 _show_progress(number, len(jobs))
-                total.add(_audit(reader, job_id, _in_force(asker, job_id, versions, since, until), boots, until))
-    except (ValueError, UnreadableRecord) as error:
+                try:
+                    in_force = _in_force(asker, job_id, versions, since, until)
+                except BadFile as error:  # a zone that this machine does not have any more
+                    unread.append(f"cannot compute the instants of {job_id}: {error}")
+                else:
+                    total.add(_audit(reader, job_id, in_force, boots, until))
+    except UnreadableRecord as error:
         print(f"jobctl audit: {error}", file=sys.stderr)
         return 1
     _tell(options, asker, total, until)
-    return 0 if total.clean else 1
+    for text in unread:
+        print(f"jobctl audit: {text}", file=sys.stderr)
+    return 0 if total.clean and not unread else 1
 
 
-def _audit(reader: Reader, job_id: str, versions: list[InForce], boots: list[Instant], until: Instant) -> Audit:
+def _audit(reader: Reader, job_id: str, versions: list[InForce], boots: list[list[Instant]], until: Instant) -> Audit:
     claims, rows = reader.claims(job_id), reader.rows(job_id)
     return audit_job(job_id, versions, claims=claims, rows=rows, boots=boots, until=until)
 
@@ -60,10 +71,7 @@ def _audit(reader: Reader, job_id: str, versions: list[InForce], boots: list[Ins
 def _in_force(asker: Asker, job_id: str, versions: Iterable[Version], since: Instant, until: Instant) -> list[InForce]:
     made = []
     for version in versions:
-        try:
-            definition = read_terms(job_id, version.terms, asker.zones)
-        except BadFile as error:
-            raise ValueError(f"cannot compute the instants of {job_id} ({version.digest[:12]}): {error}") from None
+        definition = read_terms(job_id, version.terms, asker.zones)
         if definition.job.enabled and definition.schedule is not None:
             after = max(version.since, version.forgotten, since - 1)
             made.append(InForce(definition.schedule, version.delay, after, version.until or until))

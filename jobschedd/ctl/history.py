@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
-from jobschedd.ctl.record import Asker, plain
+from jobschedd.ctl.record import NO_SUCH_JOB, USAGE, Asker, count, plain
 from jobschedd.model.event.kind import show_instant
 from jobschedd.model.run import SECOND, Outcome
 from jobschedd.model.span import show_duration
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help="instants from here on: a day, a timestamp, or 7d ago")
     parser.add_argument("--until", metavar="TIME", help="instants up to here")
     parser.add_argument("--outcome", choices=[str(outcome) for outcome in Outcome], help="only those")
-    parser.add_argument("-n", dest="most", metavar="N", type=int, default=50, help="how many, the newest (50)")
+    parser.add_argument("-n", dest="most", metavar="N", type=count, default=50, help="how many, the newest (50)")
     record.add_arguments(parser)
 
 
@@ -39,7 +39,13 @@ def run(options: argparse.Namespace) -> int:
         bounds = {name: asker.moment(text) for name in ("since", "until") if (text := getattr(options, name))}
         with asker.record() as reader:
             found = reader.history(options.jobs, options.most, outcome=options.outcome, **bounds)
-    except (ValueError, UnreadableRecord) as error:
+            if not found and not set("*?[") & set(options.jobs) and not any(reader.versions(options.jobs)):
+                print(f"jobctl history: the record knows no job {plain(options.jobs)}", file=sys.stderr)
+                return NO_SUCH_JOB
+    except ValueError as error:
+        print(f"jobctl history: {error}", file=sys.stderr)
+        return USAGE
+    except UnreadableRecord as error:
         print(f"jobctl history: {error}", file=sys.stderr)
         return 1
     if options.json:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from jobschedd.ctl.record import count
 from jobschedd.model.event import show_instant
 from jobschedd.model.lint import lint_schedule
 from jobschedd.model.run import SECOND
@@ -29,12 +30,6 @@ HELP = "the instants of a schedule, no daemon needed; warnings go to standard er
 EXAMPLE = 'jobctl preview "30 2 * * *" --timezone Europe/Berlin --from 2026-10-24 -n 3'
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise argparse.ArgumentTypeError(f'cannot read "{text}" as a number; write 1 or more')
-    return int(text[:9])
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "schedule",
@@ -44,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timezone", metavar="ZONE", help="IANA name; default: the system's")
     parser.add_argument("--from", dest="begin", metavar="TIME", help="timestamp or day to begin at; default: now")
     parser.add_argument("--job", metavar="ID", help="job id, which H is made from")
-    parser.add_argument("-n", dest="count", metavar="N", type=_count, default=10, help="how many instants (10)")
+    parser.add_argument("-n", dest="count", metavar="N", type=count, default=10, help="how many instants (10)")
 
 
 def run(options: argparse.Namespace) -> int:

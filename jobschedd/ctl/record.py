@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from jobschedd.model.run import Instant
     from jobschedd.world.zones import ZoneDatabase
 
+USAGE = 2
+NO_SUCH_JOB = 4
+
 TIME_FORM = 'write "2026-11-23", "2026-11-23T02:00", "2026-11-23T01:00:00Z", or how long ago: "2h", "7d"'
 
 
@@ -71,6 +74,13 @@ class Asker:
     def show(self, instant: Instant) -> str:
         """On the clock of this place, to the second."""
         return f"{datetime.fromtimestamp(instant // SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def count(text: str) -> int:
+    """A number of rows. Raises argparse.ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
+        raise argparse.ArgumentTypeError(f'cannot read "{text}" as a number; write 1 or more')
+    return int(text[:9])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
 from jobschedd.ctl.history import WIDTH, as_json, took
-from jobschedd.ctl.record import Asker, plain
+from jobschedd.ctl.record import NO_SUCH_JOB, USAGE, Asker, plain
 from jobschedd.model.error import BadFile
 from jobschedd.model.job import read_terms
 from jobschedd.model.policy import before
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 HELP = "in words: why a job did or did not run then"
 EXAMPLE = "jobctl why backup --at 2026-11-23T02:00"
-
-NO_SUCH_JOB = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +45,12 @@ def run(options: argparse.Namespace) -> int:
             # To a time of whole seconds belongs what falls within its second.
             answer = _Answer(asker, reader, versions, moment + SECOND - 1 if moment % SECOND == 0 else moment)
             text, rows = answer.words(), answer.rows
-    except (ValueError, UnreadableRecord, BadFile) as error:
+    except (UnreadableRecord, BadFile) as error:
         print(f"jobctl why: {error}", file=sys.stderr)
         return 1
+    except ValueError as error:
+        print(f"jobctl why: {error}", file=sys.stderr)
+        return USAGE
     if options.json:
         print(json.dumps({"job_id": options.job, "answer": text, "rows": [json.loads(as_json(row)) for row in rows]}))
     else:
@@ -112,7 +113,7 @@ class _Answer:
         """The newest instant up to the moment; what the versions before this one named is their own."""
         schedule = definition.schedule
         assert schedule is not None
-        boots = [boot for boot in self._reader.boots() if version.since < boot <= self._moment]
+        boots = [boot[-1] for boot in self._reader.boots() if version.since < boot[-1] <= self._moment]
         boot = boots[-1] if boots else None
         end = self._moment if version.until is None else min(self._moment, version.until)
         first = schedule.next(version.since, boot)

@@ -71,13 +71,13 @@ def audit_job(
     *,
     claims: Sequence[tuple[Instant, int, Instant | None]],
     rows: Sequence[tuple[Instant, Instant, int | None]],
-    boots: Sequence[Instant],
+    boots: Sequence[Sequence[Instant]],
     until: Instant,
 ) -> Audit:
     """Look at one job's instants up to `until`, when the daemon was last seen to have decided all that was due.
 
     `claims`: instant, attempt and start, in order. `rows`: first, last and number of instants that did not run or
-    still wait, in order of the first.
+    still wait, in order of the first. `boots`: the instants of each boot.
     """
     found = Audit()
     seen: set[tuple[Instant, int]] = set()
@@ -89,10 +89,14 @@ def audit_job(
             found.early.append((job_id, instant))
     started = {instant for instant, _, _ in claims}
     cover = _Cover(rows)
+    # A clock step gives a boot another instant. It had its @reboot at one of them; else it is the last that is missing.
+    named = sorted(
+        next((instant for instant in boot if instant in started or cover.over(instant)), boot[-1]) for boot in boots
+    )
     for version in versions:
         end = min(version.until, until - version.delay)
         after, walked = version.after, 0
-        while (due := _next(version.schedule, after, boots)) is not None and due <= end:
+        while (due := _next(version.schedule, after, named)) is not None and due <= end:
             after = due
             row = None if due in started else cover.over(due)
             if row and row[0] == due and row[2] and row[1] <= end:

@@ -175,7 +175,7 @@ class Runner:
                 for run_id in run_ids:
                     self._unrecorded.pop(run_id, None)
             case {"orphans": orphans}:
-                tree.end({orphan["run_id"]: orphan["pid"] for orphan in orphans}, signal.SIGKILL)
+                tree.end({orphan["run_id"]: _own(orphan) for orphan in orphans}, signal.SIGKILL)
             case _:
                 raise ValueError(f"cannot obey an order with the keys {', '.join(order)}")
 
@@ -312,6 +312,15 @@ class Runner:
                 if deadline <= now:
                     os.kill(pid, signal.SIGKILL)
                     self._leftovers[pid] = now + LEFTOVER_GRACE
+
+
+def _own(orphan: dict[str, Any]) -> int:
+    """The main process of a run that was not ours; NOBODY where its number belongs to somebody else by now.
+
+    The number may be of an earlier boot. What tells a run's processes then is the id in their environment.
+    """
+    pid = orphan["pid"]
+    return pid if pid is not None and tree.run_of(pid) == orphan["run_id"] else tree.NOBODY
 
 
 def _open_pipe(soft_files: int) -> tuple[int, int]:

@@ -15,6 +15,10 @@ MOST_PASSES = 20
 """A process that forks faster than it is found is chased this often."""
 
 
+NOBODY = -1
+"""No process has this number, nor is it a session."""
+
+
 class Process(NamedTuple):
     pid: int
     parent: int

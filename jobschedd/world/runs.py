@@ -31,6 +31,8 @@ JOURNAL_STREAMS = "/run/systemd/journal/stdout"
 PATIENCE = 5.0
 """Seconds in which a runner that works has answered a call."""
 
+_SILENT: dict[str, Any] = {}
+
 LIVED = 10 * SECOND
 """A runner that lived this long is taken to work."""
 
@@ -90,8 +92,14 @@ class RunnerProcess:
         `orphans`: what was running when the last daemon ended. Without its runner nobody watches them: they are ended.
         """
         greeting = self._find()
-        if greeting is None:
-            lost = [{"run_id": claim.run.run_id, "pid": claim.pid} for claim in orphans if claim.pid is not None]
+        if greeting is _SILENT:
+            # Whatever it is, its runs are its own: they are left alone, and we begin anew beside it.
+            with suppress(OSError):
+                os.rename(self._call, f"{self._call}.left")
+            self._begin([])
+            self._inbox.put(RunnerFound())
+        elif greeting is None:
+            lost = [{"run_id": claim.run.run_id, "pid": claim.pid} for claim in orphans]
             self._begin(lost)
             self._inbox.put(RunnerFound())
         else:
@@ -100,7 +108,10 @@ class RunnerProcess:
         self._thread.start()
 
     def _find(self) -> dict[str, Any] | None:
-        """Call the runner of the daemon before us; what it says it has. None: there is none that we understand."""
+        """Call the runner of the daemon before us; what it says it has. None: there is none.
+
+        _SILENT: there is one, but it does not answer, or in words of another version.
+        """
         ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.settimeout(PATIENCE)
         messages: list[dict[str, Any]] = []
@@ -114,14 +125,18 @@ class RunnerProcess:
                 if not piece:
                     raise ConnectionError
                 messages = self._frames.feed(piece)
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
+            ours.close()
+            return None
+        except (OSError, ValueError):
             ours.close()
             self._frames = Frames()
-            return None
+            return _SILENT
         greeting, *self._unheard = messages
         if greeting.get("hello") != VERSION:
             ours.close()
-            return None
+            self._frames, self._unheard = Frames(), []
+            return _SILENT
         ours.setblocking(False)
         self._pid = greeting["pid"]
         self._began = self._clock.elapsed()
@@ -303,7 +318,7 @@ class RunnerProcess:
         lived = self._clock.elapsed() - self._began
         self._deaths = 1 if lived >= LIVED else self._deaths + 1
         self._closing.wait(BACK_OFF[min(self._deaths - 1, len(BACK_OFF) - 1)])
-        return [{"run_id": run_id, "pid": pid} for run_id, pid in given.items() if pid is not None]
+        return [{"run_id": run_id, "pid": pid} for run_id, pid in given.items()]
 
 
 def _found(told: dict[str, Any]) -> RunFound:

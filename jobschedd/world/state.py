@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from contextlib import suppress
 
 from jobschedd.model.error import CannotRun
 
@@ -35,9 +36,13 @@ def open_directory(path: str, mode: int) -> int:
 class InstanceLock:
     """Held while a daemon works on a state directory. The kernel lets go of it when the process ends."""
 
-    def __init__(self, directory: int, path: str) -> None:
+    def __init__(self, directory: int, path: str, flag: str = "--state-dir") -> None:
         """Take the lock or raise CannotRun with the process that has it."""
-        self._file = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=directory)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._file = os.open("lock", flags, 0o600, dir_fd=directory)
+        except OSError as error:
+            raise CannotRun(f"cannot take the lock {path}/lock: {error.strerror}; give another {flag}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,13 +50,27 @@ class InstanceLock:
             os.close(self._file)
             raise CannotRun(
                 f"cannot take the lock {path}/lock: process {holder or 'unknown'} has it;"
-                " stop that instance first, or give another --state-dir",
+                f" stop that instance first, or give another {flag}",
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: nobody is told who holds it
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
         os.close(self._file)
+
+
+class RuntimeDirectory:
+    """Where the runner and the socket are; of one instance, as the state directory is."""
+
+    def __init__(self, path: str) -> None:
+        """Raises CannotRun."""
+        self._directory = open_directory(path, 0o755)
+        self._lock = InstanceLock(self._directory, path, "--runtime-dir")
+
+    def close(self) -> None:
+        self._lock.close()
+        os.close(self._directory)
 
 
 class StateDirectory:

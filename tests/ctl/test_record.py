@@ -105,8 +105,9 @@ def test_history_is_narrowed_by_job_time_outcome_and_number(written: Written, sa
     assert rows("a", "-n", "2") == [("a", "16"), ("a", "17")]
     assert rows("[a]*", "--outcome", "failed", "-n", "1") == [("a", "17")]
     assert rows("b", "--since", "2026-11-23T15:00:00Z", "--until", "2026-11-23T16:00:00Z") == [("b", "15"), ("b", "16")]
-    assert rows("nobody") == []
-    assert said("history", "--since", "yesterdayish")[0] == 1
+    assert rows("nobody*") == []
+    assert said("history", "nobody")[0] == 4
+    assert said("history", "--since", "yesterdayish")[0] == 2
 
 
 def test_what_a_record_holds_cannot_speak_to_the_terminal(written: Written, said: Said) -> None:
@@ -193,10 +194,19 @@ def test_rows_inside_rows_and_boots_are_seen() -> None:
     boot = EIGHT + 25 * MINUTE
     rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4), (EIGHT + 20 * MINUTE, EIGHT + 20 * MINUTE, 1)]
     version = InForce(schedule, 0, EIGHT, EIGHT + HOUR)
-    found = audit_job("a", [version], claims=[(boot, 1, boot)], rows=rows, boots=[boot], until=EIGHT + 45 * MINUTE)
+    found = audit_job(
+        "a", [version], claims=[(boot, 1, boot)], rows=rows, boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE
+    )
     assert found.clean
-    bare = audit_job("a", [version], claims=[], rows=rows[1:], boots=[boot], until=EIGHT + 45 * MINUTE)
+    bare = audit_job("a", [version], claims=[], rows=rows[1:], boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE)
     assert bare.unexplained_count == 4
+
+
+def test_a_boot_that_a_clock_step_gave_another_instant_is_one() -> None:
+    version = InForce(parse_schedule("@reboot", UTC_ZONE), 0, EIGHT, EIGHT + DAY)
+    boots = [[EIGHT + MINUTE, EIGHT + HOUR], [EIGHT + 5 * HOUR, EIGHT + 3 * HOUR]]
+    found = audit_job("a", [version], claims=[(EIGHT + MINUTE, 1, None)], rows=[], boots=boots, until=EIGHT + DAY)
+    assert (found.instants, found.unexplained) == (2, [("a", EIGHT + 3 * HOUR)])
 
 
 # -- why -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,13 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import mkdtemp
+from threading import Thread
 from typing import Any, TypeVar
 
 import pytest
 
 from jobschedd.model.launch import Launch
 from jobschedd.model.message import Message, RunEnded, RunnerFound, RunnerLost, RunRefused, RunStarted
+from jobschedd.model.record import Open
 from jobschedd.model.run import Cause, Run
+from jobschedd.runner.wire import pack
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.runs import RunnerProcess
 
@@ -570,6 +574,59 @@ def test_what_a_daemon_has_recorded_is_not_told_to_the_next() -> None:
     second.next(RunEnded, going)
     second.process.close()
     shutil.rmtree(first.directory)
+
+
+def test_a_number_that_belongs_to_somebody_else_by_now_is_left_alone() -> None:
+    """As after a power cut: the claim is of another boot, the process is not."""
+    stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    straggler = subprocess.Popen(["sleep", "60"], start_new_session=True, env={"JOBSCHEDD_RUN_ID": "r2"})
+    unknown = subprocess.Popen(["sleep", "60"], start_new_session=True, env={"JOBSCHEDD_RUN_ID": "r3"})
+    claims = [
+        Open(Run(run_id, "job", 0, Cause.SCHEDULE), pid, 0)
+        for run_id, pid in (("r1", stranger.pid), ("r2", straggler.pid), ("r3", None))
+    ]
+    directory = mkdtemp()
+    process = RunnerProcess(SimpleQueue(), SystemClock(), lambda *_: None, runtime_dir=directory, journal=None)
+    try:
+        process.open(claims)
+        assert straggler.wait(PATIENCE) == unknown.wait(PATIENCE) == -signal.SIGKILL
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+        process.close()
+        shutil.rmtree(directory)
+
+
+def test_a_runner_that_does_not_answer_keeps_its_runs() -> None:
+    directory = mkdtemp()
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(f"{directory}/runner")
+    silent.listen(1)
+    survivor = subprocess.Popen(["sleep", "60"], start_new_session=True, env={"JOBSCHEDD_RUN_ID": "r2"})
+
+    def answer() -> None:
+        caller, _ = silent.accept()
+        caller.sendall(pack({"hello": 999, "runs": []}))
+        caller.close()
+
+    Thread(target=answer, daemon=True).start()
+    inbox: SimpleQueue[Message] = SimpleQueue()
+    process = RunnerProcess(inbox, SystemClock(), lambda *_: None, runtime_dir=directory, journal=None)
+    try:
+        process.open([Open(Run("r2", "job", 0, Cause.SCHEDULE), survivor.pid, 0)])
+        assert inbox.get(timeout=PATIENCE) == RunnerFound()
+        assert sorted(os.listdir(directory)) == ["runner", "runner.left"]
+        run, launch = Run("r9", "job", 0, Cause.SCHEDULE), Launch(argv=("true",))
+        process.start([(run, launch, 0)])
+        assert isinstance(inbox.get(timeout=PATIENCE), RunStarted)
+        assert survivor.poll() is None
+    finally:
+        survivor.kill()
+        survivor.wait()
+        process.close()
+        silent.close()
+        shutil.rmtree(directory)
 
 
 def test_a_terminal_s_interrupt_does_not_reach_the_runner(runs: Runs) -> None:

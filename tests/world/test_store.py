@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 
 from jobschedd.model.error import CannotRun
-from jobschedd.model.record import Alive, Claimed, Defined, Doubt, Ended, Passed, RecordFailed
+from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended, Passed, RecordFailed
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path
 from jobschedd.world.store.reading import Reader, UnreadableRecord
@@ -261,10 +261,41 @@ def test_the_marker_is_read_by_the_next_daemon(store: SqliteStore, doubt: Doubt 
     assert again(store).open(NOW, "boot").doubt == doubt
 
 
-def test_a_marker_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    assert not Marker(str(tmp_path / "nowhere")).write(Doubt(NOW))
-    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).write(Doubt(NOW))
-    assert Marker(str(tmp_path / "nowhere"), str(tmp_path)).read() == Doubt(NOW)
+def test_a_marker_that_does_not_outlive_the_machine_says_so_and_is_read_all_the_same(tmp_path: Path) -> None:
+    state, runtime = tmp_path / "state", tmp_path / "run"
+    runtime.mkdir()
+    assert not Marker(str(state), str(runtime)).write(Doubt(NOW))
+    assert Marker(str(state), str(runtime)).read() == Doubt(NOW)
+    state.mkdir()
+    assert Marker(str(state), str(runtime)).write(Doubt(NOW))
+
+
+def test_the_marker_has_its_room_before_it_is_needed(tmp_path: Path) -> None:
+    marker = Marker(str(tmp_path))
+    marker.make()
+    size = (tmp_path / "unrecorded-since").stat().st_size
+    assert marker.read() is None
+    marker.write(Doubt(NOW, NOW + 5))
+    marker.make()
+    assert marker.read() == Doubt(NOW, NOW + 5)
+    assert (tmp_path / "unrecorded-since").stat().st_size == size == 40
+
+
+def test_a_record_that_others_could_read_is_closed_to_them(store: SqliteStore) -> None:
+    store.close()
+    os.chmod(store._path, 0o644)
+    again(store).open(NOW, "boot")
+    assert stat.S_IMODE(os.stat(store._path).st_mode) == 0o600
+
+
+def test_a_boot_whose_row_was_deleted_has_had_its_reboot(store: SqliteStore) -> None:
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - DAY), Booted("boot", NOW), Claimed(run("a", NOW))])
+    store.write([Ended(run("a", NOW).run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0))])
+    store.write([Booted("boot", NOW + 3 * SECOND)])  # the clock was set
+    tidy(store, NOW + DAY, 1_000)
+    later = again(store)
+    assert later.open(NOW + 91 * DAY, "boot").known["a"].accounted == NOW + 3 * SECOND
+    later.close()
 
 
 # -- size ----------------------------------------------------------------------------------------------------------

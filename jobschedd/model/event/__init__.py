@@ -22,7 +22,14 @@ from jobschedd.model.event.house import (
 )
 from jobschedd.model.event.jobs import JobLoaded, JobQuarantined, JobRemoved, ProblemCleared, ProblemFound
 from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Event, show_instant
-from jobschedd.model.event.record import ClaimRefused, JobPaused, RecordFailing, RecordHealed, RecordSetAside
+from jobschedd.model.event.record import (
+    ClaimRefused,
+    JobPaused,
+    RecordFailing,
+    RecordHealed,
+    RecordSetAside,
+    RecordUnwritten,
+)
 from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished
 
 KINDS: tuple[type[Event], ...] = (
@@ -49,6 +56,7 @@ KINDS: tuple[type[Event], ...] = (
     RecordFailing,
     RecordHealed,
     RecordSetAside,
+    RecordUnwritten,
     ClaimRefused,
     JobPaused,
     StateDumped,
@@ -84,6 +92,7 @@ __all__ = [
     "RecordFailing",
     "RecordHealed",
     "RecordSetAside",
+    "RecordUnwritten",
     "Remark",
     "RunBegan",
     "RunDue",

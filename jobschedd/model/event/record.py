@@ -57,6 +57,25 @@ class RecordHealed:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordUnwritten:
+    """The daemon ends, and the record cannot be written."""
+
+    NAME: ClassVar[str] = "record_unwritten"
+    MESSAGE_ID: ClassVar[str] = "7d078026cd6f4000bc5afbd764498aa8"
+    entries: int
+
+    @property
+    def priority(self) -> int:
+        return ERROR
+
+    def line(self) -> str:
+        return f"{self.entries} entries are lost: the record could not be written before the end"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_COUNT": str(self.entries)}
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSetAside:
     """A record that cannot be used; a new one was begun."""
 

@@ -89,7 +89,7 @@ class RunFinished:
             how = f"exit code {self.ending.exit_code}"
         else:
             how = self.ending.reason
-        took = f" after {show_duration(self.ended_at - self.started_at)}" if self.started_at is not None else ""
+        took = f" after {show_duration(max(0, self.ended_at - self.started_at))}" if self.started_at is not None else ""
         return f"{self.run.job_id}: {self.outcome}{took}, {how}"
 
     def fields(self) -> dict[str, str]:

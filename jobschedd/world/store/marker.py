@@ -21,6 +21,18 @@ class Marker:
     def __init__(self, *directories: str) -> None:
         self._paths = [os.path.join(directory, NAME) for directory in directories]
 
+    def make(self) -> None:
+        """Take the room that a note will need, while there is some."""
+        for path in self._paths:
+            with suppress(OSError):
+                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                try:
+                    if os.fstat(file).st_size < 2 * _DIGITS:
+                        os.pwrite(file, b"0" * 2 * _DIGITS, 0)
+                        os.fsync(file)
+                finally:
+                    os.close(file)
+
     def read(self) -> Doubt | None:
         """What was noted; None: everything was written down."""
         found = []
@@ -34,16 +46,17 @@ class Marker:
         return Doubt(min(doubt.since for doubt in found), max(doubt.reached for doubt in found))
 
     def write(self, doubt: Doubt | None) -> bool:
-        """Note it, durably. False: neither file could be written."""
+        """Note it. False: not where it outlives the machine, in the first of the directories."""
         since, reached = (doubt.since, doubt.reached) if doubt else (0, 0)
         text = f"{since:0{_DIGITS}}{reached:0{_DIGITS}}".encode()
-        done = False
+        done = []
         for path in self._paths:
             with suppress(OSError):
                 file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
                 try:
-                    done |= os.pwrite(file, text, 0) == len(text)
+                    os.pwrite(file, text, 0)
                     os.fsync(file)
+                    done.append(path)
                 finally:
                     os.close(file)
-        return done
+        return self._paths[0] in done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -82,10 +83,17 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _query(self, statement: str, values: Any = ()) -> list[Any]:
+        """Raises UnreadableRecord."""
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise UnreadableRecord(f"cannot read the record: {error}") from None
+
     def seen_at(self) -> Instant | None:
         """Up to when the daemon is known to have decided."""
-        found = self._db.execute(SQL.past_seen).fetchone()
-        return found[0] if found else None
+        found = self._query(SQL.past_seen)
+        return found[0][0] if found else None
 
     def history(
         self,
@@ -100,30 +108,31 @@ class Reader:
         asked: dict[str, Any] = {"job": jobs, "since": since, "until": until, "outcome": outcome, "most": most}
         one = not set("*?[") & set(jobs)
         queries = (SQL.runs_of_job, SQL.passed_of_job) if one else (SQL.runs, SQL.passed)
-        found = [Happening(*row) for query in queries for row in self._db.execute(query, asked)]
+        found = [Happening(*row) for query in queries for row in self._query(query, asked)]
         found.sort(key=lambda row: (row.scheduled_at, row.run_id) if one else (row.run_id,), reverse=True)
         return found[:most][::-1]
 
     def versions(self, job_id: str | None = None) -> Iterator[Version]:
         """What jobs were, job by job, the oldest first."""
-        return (Version(*row) for row in self._db.execute(SQL.versions, {"job": job_id}))
+        return (Version(*row) for row in self._query(SQL.versions, {"job": job_id}))
 
     def claims(self, job_id: str) -> list[tuple[Instant, int, Instant | None]]:
         """Instant, attempt and start of every start that the schedule asked for, in order of their instants."""
-        return self._db.execute(SQL.claims_of_job, (job_id,)).fetchall()
+        return self._query(SQL.claims_of_job, (job_id,))
 
     def rows(self, job_id: str) -> list[tuple[Instant, Instant, int | None]]:
         """First and last instant and number of all that did not run, or still waits for its turn."""
-        return self._db.execute(SQL.rows_of_job, {"job": job_id}).fetchall()
+        return self._query(SQL.rows_of_job, {"job": job_id})
 
-    def boots(self) -> list[Instant]:
-        """The instants that `@reboot` has had."""
-        return [instant for (instant,) in self._db.execute(SQL.boots)]
+    def boots(self) -> list[list[Instant]]:
+        """The instants that `@reboot` has had: of each boot the first, and those that clock steps have given it."""
+        rows = self._query(SQL.boots)
+        return [[instant for _, instant in found] for _, found in groupby(rows, lambda row: row[0])]
 
     def owing(self, job_id: str) -> list[tuple[Instant, Instant]]:
         """What a job still has to catch up."""
-        return self._db.execute(SQL.owing_of_job, (job_id,)).fetchall()
+        return self._query(SQL.owing_of_job, (job_id,))
 
     def paused_since(self, job_id: str) -> Instant | None:
-        found = self._db.execute(SQL.paused_since, (job_id,)).fetchone()
-        return found[0] if found else None
+        found = self._query(SQL.paused_since, (job_id,))
+        return found[0][0] if found else None

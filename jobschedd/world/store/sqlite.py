@@ -94,7 +94,9 @@ class SqliteStore:
         try:
             new = not os.path.exists(self._path) or not os.path.getsize(self._path)
             # 0600 whatever the umask: what ran, and how, is nobody else's.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            os.fchmod(file, 0o600)
+            os.close(file)
             db = sqlite3.connect(self._path, PATIENCE, isolation_level=None, check_same_thread=False)
         except OSError as error:
             raise RecordFailed(f"{self._path}: {error.strerror}") from None

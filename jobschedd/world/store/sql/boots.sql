@@ -1,1 +1,1 @@
-SELECT instant FROM boot ORDER BY instant
+SELECT boot_id, instant FROM boot WHERE instant > 0 ORDER BY place

@@ -24,6 +24,13 @@ SELECT
             SELECT 1 FROM run
             WHERE run.job_id = definition.job_id
             AND run.scheduled_at IN (SELECT boot.instant FROM boot WHERE boot.boot_id = :boot_id)
+        ) OR EXISTS (
+            SELECT 1 FROM passed
+            WHERE passed.job_id = definition.job_id
+            AND passed.scheduled_at IN (SELECT boot.instant FROM boot WHERE boot.boot_id = :boot_id)
+        ) OR EXISTS (
+            SELECT 1 FROM boot
+            WHERE boot.boot_id = :boot_id AND boot.instant BETWEEN 1 AND definition.forgotten
         ) THEN coalesce(:boot, 0) ELSE 0 END
     )
 FROM definition

@@ -620,6 +620,8 @@ def test_a_runner_that_does_not_answer_keeps_its_runs() -> None:
         run, launch = Run("r9", "job", 0, Cause.SCHEDULE), Launch(argv=("true",))
         process.start([(run, launch, 0)])
         assert isinstance(inbox.get(timeout=PATIENCE), RunStarted)
+        assert isinstance(inbox.get(timeout=PATIENCE), RunEnded)
+        process.forget(["r9"])
         assert survivor.poll() is None
     finally:
         survivor.kill()

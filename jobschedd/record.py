@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 PATIENCE = 20_000
 """Microseconds for which what is no claim waits for company."""
 
-ENOUGH = 512
-"""Entries that are company enough."""
+ENOUGH = 8_192
+"""Entries that are company enough: less than a tenth of a second."""
+
+LOADING = 25
+"""So many times as long it may wait while the first files are read: versions need only be there before their claims."""
 
 AGAIN = SECOND
 """How long after a failure the store is tried again."""
@@ -60,6 +63,7 @@ class Record:
         self.everything: Callable[[], list[Entry]] = list
         """What a new record has to be told of the present."""
         self._patience = patience
+        self.loading = True
         self._entries: list[Entry] = []
         self._flush_at: Instant | None = None
         self._alive: Instant | None = None
@@ -84,7 +88,7 @@ class Record:
         """Write this down in a moment."""
         self._entries.append(entry)
         if self._flush_at is None:
-            self._flush_at = self._clock.now() + self._patience
+            self._flush_at = self._clock.now() + self._patience * (LOADING if self.loading else 1)
 
     def claim(self, runs: Sequence[Run]) -> frozenset[str]:
         """Write these starts down before they are made, with all that was noted before.

@@ -93,6 +93,7 @@ class Recovery:
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
         self._loaded = True
+        self._record.loading = False
         self._record.doubt_is_told = self._past_doubt is not None
         self._record.note(Alive(now))
 

@@ -631,6 +631,18 @@ def test_a_runner_that_does_not_answer_keeps_its_runs() -> None:
         shutil.rmtree(directory)
 
 
+def test_no_program_begins_before_its_moment(runs: Runs) -> None:
+    """The order comes ahead of it, and a start takes its time; what it takes is known, and is not waited for."""
+    for _ in range(30):
+        run, launch = runs.make(sys.executable, "-I", "-S", "-c", "import time; print(time.time_ns())")
+        moment = time.time_ns() // 1_000 + 8_000
+        runs.process.start([(run, launch, moment)])
+        assert runs.next(RunStarted, run.run_id).started_at >= moment
+        runs.next(RunEnded, run.run_id)
+        (began,) = runs.lines(run.run_id, 1)
+        assert int(began) // 1_000 >= moment
+
+
 def test_a_terminal_s_interrupt_does_not_reach_the_runner(runs: Runs) -> None:
     assert runs.process.pid is not None
     assert os.getsid(runs.process.pid) == runs.process.pid

@@ -41,7 +41,7 @@ class Pace:
         """What a start has taken at least of late, microseconds."""
 
     def took(self, usec: int) -> None:
-        self._least = min(usec, self._least + self._least // 16 + 1)
+        self._least = min(usec, self._least + self._least // 16 + 1) if self._least else usec
 
     def await_moment(self, moment: int) -> None:
         """Return when a start is to be made. Three quarters of what the quickest took go ahead: none begins early."""

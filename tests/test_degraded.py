@@ -219,3 +219,45 @@ def test_what_cannot_be_written_before_the_end_is_said(small: Path, begin: Begin
     daemon.signal(15)
     assert daemon.process.wait(30) == 0
     assert int(daemon.until("record_unwritten")["JOBSCHEDD_COUNT"]) > 0
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.fault("F10")
+def test_a_disk_that_becomes_read_only_stops_no_job_and_makes_none_run_twice(tmp_path: Path, begin: Begin) -> None:
+    """As the kernel does it when it finds a disk spoilt: errors=remount-ro."""
+    image, state, ledger = tmp_path / "image", tmp_path / "state", tmp_path / "ledger"
+    state.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    mount = ["mount", "-o", "loop,errors=remount-ro", image, state]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no loop devices here")
+    try:
+        state.chmod(0o700)
+        daemon = begin()
+        daemon.ready()
+        command = f"echo $JOBSCHEDD_SCHEDULED_AT >> {ledger}"
+        daemon.put("a.json", "a", EVERY_SECOND, overlap="allow", catch_up="1h", coalesce=False, command=command)
+        daemon.until("run_ended")
+        device = subprocess.run(["findmnt", "-n", "-o", "SOURCE", state], check=True, capture_output=True, text=True)
+        Path(f"/sys/fs/ext4/{Path(device.stdout.strip()).name}/trigger_fs_error").write_text("1")
+        assert "cannot be noted either" in daemon.until("record_failing")["message"]
+        for _ in range(3):
+            daemon.until("run_ended")
+        daemon.kill()
+        refused = begin()
+        assert refused.process.wait(30) == 1  # the lock cannot be taken there
+        subprocess.run(["umount", state], check=True)
+        subprocess.run(["e2fsck", "-fy", image], check=False, capture_output=True)
+        subprocess.run(mount, check=True)
+        again = begin()
+        again.until("run_ended", ran("a"))
+        again.signal(15)
+        assert again.process.wait(30) == 0
+        started = ledger.read_text().split()
+        assert len(set(started)) == len(started) >= 4
+        assert audit(tmp_path)["unexplained"] == 0
+    finally:
+        subprocess.run(["umount", "-l", state], check=True)

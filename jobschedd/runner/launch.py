@@ -33,30 +33,16 @@ _NOBODY_AT_ALL = 2**32 - 1
 """(uid_t) -1 means "leave unchanged" to setresuid(2): the run would stay root."""
 
 
-class Pace:
-    """Lets a program begin at its moment, and not a start: what comes between them has been seen before."""
-
-    def __init__(self) -> None:
-        self._least = 0
-        """What a start has taken at least of late, microseconds."""
-
-    def took(self, usec: int) -> None:
-        self._least = min(usec, self._least + self._least // 16 + 1) if self._least else usec
-
-    def await_moment(self, moment: int) -> None:
-        """Return when a start is to be made. Three quarters of what the quickest took go ahead: none begins early."""
-        left = moment - self._least * 3 // 4 - time.time_ns() // 1_000
-        if left <= 0:
-            return
-        left = min(left, LONGEST_LEAD)
-        until = time.monotonic_ns() + left * 1_000
-        # The kernel wakes a sleeper some 50 us late.
-        time.sleep(max(0, left - SPIN) / 1_000_000)
-        while time.monotonic_ns() < until:
-            pass
-
-
-_pace = Pace()
+def _await_moment(moment: int) -> None:
+    """Return when a start is to be made: not before its moment."""
+    left = min(moment - time.time_ns() // 1_000, LONGEST_LEAD)
+    if left <= 0:
+        return
+    until = time.monotonic_ns() + left * 1_000
+    # The kernel wakes a sleeper some 50 us late.
+    time.sleep(max(0, left - SPIN) / 1_000_000)
+    while time.monotonic_ns() < until:
+        pass
 
 
 class CannotStart(Exception):  # noqa: N818 - the contract's word
@@ -78,8 +64,7 @@ def start(order: dict[str, Any], output: int, soft_files: int) -> int:
     environment = _environment(order, person)
     try:
         with _stdin(order["stdin"]) as standard_input, _soft_limit(soft_files):
-            _pace.await_moment(order["moment"])
-            began = time.monotonic_ns()
+            _await_moment(order["moment"])
             process = subprocess.Popen(
                 argv,
                 stdin=standard_input,
@@ -97,7 +82,6 @@ def start(order: dict[str, Any], output: int, soft_files: int) -> int:
         raise CannotStart(_reason(error, argv[0], cwd, order["user"])) from None
     except ValueError as error:  # a NUL byte; the model refuses it, this is the last line
         raise CannotStart(f"{error}") from None
-    _pace.took((time.monotonic_ns() - began) // 1_000)
     # The runner reaps by itself; a Popen without returncode would warn, and wait for it, when it is collected.
     process.returncode = 0
     return process.pid

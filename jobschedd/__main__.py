@@ -50,12 +50,11 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = arguments().parse_args(argv)
-    # After the parser: --help and --version need none of the house.
-    from jobschedd.daemon import Daemon  # noqa: PLC0415
-    from jobschedd.model.config import KEYS  # noqa: PLC0415
-    from jobschedd.model.error import BadSetting, CannotRun  # noqa: PLC0415
-    from jobschedd.model.places import places  # noqa: PLC0415
-    from jobschedd.opening import Asked  # noqa: PLC0415
+    from jobschedd.daemon import Daemon  # noqa: PLC0415 - pydantic is slow to import, and --help needs none of this
+    from jobschedd.model.config import KEYS  # noqa: PLC0415 - pydantic is slow to import, and --help needs none of this
+    from jobschedd.model.error import BadSetting, CannotRun  # noqa: PLC0415 - pydantic is slow to import, and --help needs none of this
+    from jobschedd.model.places import places  # noqa: PLC0415 - pydantic is slow to import, and --help needs none of this
+    from jobschedd.opening import Asked  # noqa: PLC0415 - pydantic is slow to import, and --help needs none of this
 
     flags: dict[str, Any] = {key: getattr(options, key) for key in KEYS if getattr(options, key, None) is not None}
     if "jobs_dirs" in flags:
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = Asked(places(env, os.geteuid(), str(Path.home())), flags, env)
     try:
         if options.check:
-            from jobschedd.ctl.check import check_directories  # noqa: PLC0415 - only who asks pays for it
+            from jobschedd.ctl.check import check_directories  # noqa: PLC0415 - a daemon that serves needs none of the linter
 
             return check_directories(asked.settings())
         return Daemon(asked).run()

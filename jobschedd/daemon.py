@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from jobschedd import __version__
 from jobschedd.model import event, message
@@ -35,9 +34,6 @@ from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import RuntimeDirectory, StateDirectory
-
-if TYPE_CHECKING:
-    pass
 
 MOST_LEAD = 20_000
 """Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""

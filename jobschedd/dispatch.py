@@ -120,7 +120,7 @@ class Dispatch:
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.CATCH_UP, now)
                     self.start([(run, definition.launch(), now)])
-            except Exception:  # noqa: BLE001 - as in start_due
+            except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' turns
                 self.quarantine(definition, traceback.format_exc())
 
     def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:

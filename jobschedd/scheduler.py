@@ -52,7 +52,7 @@ class Scheduler:
         past: Past,
         catch_up_parallel: int,
         read_terms: ReadTerms,
-        keep: Keep = Keep(),  # noqa: B008 - it is frozen
+        keep: Keep = Keep(),  # noqa: B008 - Keep is frozen: one default shared by all callers is safe
         lead: int = 0,
         patience: int = 0,
     ) -> None:
@@ -143,7 +143,7 @@ class Scheduler:
             return
         try:
             self._dispatch.timetable.step_back(definition, now)
-        except Exception:  # noqa: BLE001 - as in start_due
+        except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
             self._dispatch.quarantine(definition, traceback.format_exc())
 
     # -- what was said -------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class Scheduler:
         self._dispatch.quarantined.discard(job_id)
         try:
             arrival = self._dispatch.timetable.load(definition, replaced, now)
-        except Exception:  # noqa: BLE001 - as in start_due: one job's bug is not the others'
+        except Exception:  # noqa: BLE001 - a bug of ours met by one job must not keep the others from loading
             self._dispatch.quarantine(definition, traceback.format_exc())
             return
         for stretch in arrival.withdrawn:

@@ -41,7 +41,7 @@ class Asker:
     @cached_property
     def zones(self) -> ZoneDatabase:
         # Only who asks about schedules or names a time pays for what reads them.
-        from jobschedd.world.zones import ZoneDatabase  # noqa: PLC0415
+        from jobschedd.world.zones import ZoneDatabase  # noqa: PLC0415 - imports croniter: a third of what `history` may take
 
         return ZoneDatabase()
 
@@ -61,7 +61,7 @@ class Asker:
 
     def moment(self, text: str) -> Instant:
         """A time as people write it. Raises ValueError."""
-        from jobschedd.model.schedule import begin_of, parse_timestamp, read_day  # noqa: PLC0415 - as above
+        from jobschedd.model.schedule import begin_of, parse_timestamp, read_day  # noqa: PLC0415 - imports croniter too, and most questions name no time
 
         with suppress(ValueError):
             if (day := read_day(text)) is not None:

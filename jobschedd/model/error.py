@@ -31,9 +31,9 @@ class BadFile(Exception):  # noqa: N818 - says whose fault, not that it is an er
         self.problems = problems
 
 
-class BadSetting(Exception):  # noqa: N818 - as above
+class BadSetting(Exception):  # noqa: N818 - says whose fault, not that it is an error
     """A setting, flag or variable that cannot be used. The text names place and right form."""
 
 
-class CannotRun(Exception):  # noqa: N818 - as above
+class CannotRun(Exception):  # noqa: N818 - what it means for the daemon, in the contract's words
     """The machine does not let the daemon run: state directory, lock, permissions."""

@@ -49,7 +49,7 @@ class CannotStart(Exception):  # noqa: N818 - the contract's word
     """The order cannot be carried out; the text is the end of `cannot_start: …`."""
 
 
-class NoRoom(Exception):  # noqa: N818
+class NoRoom(Exception):  # noqa: N818 - no error: the start waits and is made again
     """Too many processes, descriptors or too little memory just now."""
 
 

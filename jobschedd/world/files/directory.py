@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jobschedd.ports import Listener
 
 
-class Lost(Exception):  # noqa: N818
+class Lost(Exception):  # noqa: N818 - a state of the directory that is waited out, not an error of ours
     """A directory cannot be looked through; what it held stays in force. The text says why."""
 
     def __init__(self, text: str, *, hinted: bool) -> None:

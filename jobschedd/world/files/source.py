@@ -23,7 +23,7 @@ _KINDS = {
 }
 
 
-class Unsettled(Exception):  # noqa: N818
+class Unsettled(Exception):  # noqa: N818 - no error: the file is being written, and is looked at again
     """The file changed while it was read; it has to be looked at again."""
 
 

@@ -23,7 +23,7 @@ MOST_LINKS = 40
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Untrusted(Exception):  # noqa: N818
+class Untrusted(Exception):  # noqa: N818 - a verdict about a file, told to whoever put it there
     """Somebody else could have written it. The text names the component and what to do."""
 
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
-from jobschedd.model.event import show_instant
-from jobschedd.model.message import RunEnded, RunFound, RunnerFound, RunnerLost, RunRefused, RunStarted
-from jobschedd.model.run import SECOND, Cause, Ending, Instant, Run
+from jobschedd.model.message import RunEnded, RunnerFound, RunnerLost, RunRefused, RunStarted
+from jobschedd.model.run import SECOND, Ending, Instant, Run
 from jobschedd.runner.wire import VERSION, Frames, pack
+from jobschedd.world.runs.forms import found, order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +103,7 @@ class RunnerProcess:
             self._begin(lost)
             self._inbox.put(RunnerFound())
         else:
-            self._inbox.put(RunnerFound(tuple(_found(run) for run in greeting["runs"])))
+            self._inbox.put(RunnerFound(tuple(found(run) for run in greeting["runs"])))
             self._given = {run["run"]["run_id"]: run["pid"] for run in greeting["runs"]}
         self._thread.start()
 
@@ -163,7 +163,7 @@ class RunnerProcess:
     # -- what the scheduler asks ---------------------------------------------------------------------------------
 
     def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
-        self._send({"start": [_order(*start) for start in runs]}, [run.run_id for run, _, _ in runs])
+        self._send({"start": [order(*start) for start in runs]}, [run.run_id for run, _, _ in runs])
 
     def end(self, run_ids: Sequence[str], signal: int) -> None:
         self._send({"end": list(run_ids), "signal": signal})
@@ -171,9 +171,9 @@ class RunnerProcess:
     def forget(self, run_ids: Sequence[str]) -> None:
         self._send({"recorded": list(run_ids)})
 
-    def _send(self, order: dict[str, Any], run_ids: Sequence[str] = ()) -> None:
+    def _send(self, words: dict[str, Any], run_ids: Sequence[str] = ()) -> None:
         """Put an order on its way: at once where the socket takes it, else by our thread."""
-        frame = pack(order)
+        frame = pack(words)
         with self._lock:
             self._queue.append((frame, list(run_ids)))
             self._flush()
@@ -222,7 +222,7 @@ class RunnerProcess:
             greeting.append({"orphans": orphans})
         with self._lock:
             self._socket = ours
-            self._queue.extendleft((pack(order), []) for order in reversed(greeting))
+            self._queue.extendleft((pack(words), []) for words in reversed(greeting))
             self._flush()
 
     def _listen(self) -> socket.socket:
@@ -319,52 +319,6 @@ class RunnerProcess:
         self._deaths = 1 if lived >= LIVED else self._deaths + 1
         self._closing.wait(BACK_OFF[min(self._deaths - 1, len(BACK_OFF) - 1)])
         return [{"run_id": run_id, "pid": pid} for run_id, pid in given.items()]
-
-
-def _found(told: dict[str, Any]) -> RunFound:
-    note = told["run"]
-    run = Run(
-        run_id=note["run_id"],
-        job_id=note["job_id"],
-        scheduled_at=note["instant"],
-        cause=Cause(note["cause"]),
-        labels=tuple((name, value) for name, value in note["labels"]),
-        success_codes=tuple(note["success_codes"]),
-        attempt=note["attempt"],
-        definition=note["definition"],
-        synchronised=note["synchronised"],
-    )
-    return RunFound(run, told["pid"], told["at"])
-
-
-def _order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
-    return {
-        "moment": moment,
-        "run": {
-            "run_id": run.run_id,
-            "job_id": run.job_id,
-            "instant": run.scheduled_at,
-            "cause": run.cause,
-            "labels": run.labels,
-            "success_codes": run.success_codes,
-            "attempt": run.attempt,
-            "definition": run.definition,
-            "synchronised": run.synchronised,
-        },
-        "run_id": run.run_id,
-        "job_id": run.job_id,
-        "argv": launch.argv,
-        "shell": launch.shell,
-        "user": launch.user,
-        "group": launch.group,
-        "cwd": launch.cwd,
-        "umask": launch.umask,
-        "env": launch.env,
-        "stdin": launch.stdin,
-        "timezone": launch.timezone,
-        "scheduled_at": show_instant(run.scheduled_at),
-        "attempt": run.attempt,
-    }
 
 
 def _how_it_ended(process: subprocess.Popen[bytes]) -> str:

@@ -1,0 +1,56 @@
+"""Runs as the runner is told of them, and tells of them: the order to start one, and the note that comes back with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobschedd.model.event import show_instant
+from jobschedd.model.launch import Launch
+from jobschedd.model.message import RunFound
+from jobschedd.model.run import Cause, Instant, Run
+
+
+def found(told: dict[str, Any]) -> RunFound:
+    note = told["run"]
+    run = Run(
+        run_id=note["run_id"],
+        job_id=note["job_id"],
+        scheduled_at=note["instant"],
+        cause=Cause(note["cause"]),
+        labels=tuple((name, value) for name, value in note["labels"]),
+        success_codes=tuple(note["success_codes"]),
+        attempt=note["attempt"],
+        definition=note["definition"],
+        synchronised=note["synchronised"],
+    )
+    return RunFound(run, told["pid"], told["at"])
+
+
+def order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
+    return {
+        "moment": moment,
+        "run": {
+            "run_id": run.run_id,
+            "job_id": run.job_id,
+            "instant": run.scheduled_at,
+            "cause": run.cause,
+            "labels": run.labels,
+            "success_codes": run.success_codes,
+            "attempt": run.attempt,
+            "definition": run.definition,
+            "synchronised": run.synchronised,
+        },
+        "run_id": run.run_id,
+        "job_id": run.job_id,
+        "argv": launch.argv,
+        "shell": launch.shell,
+        "user": launch.user,
+        "group": launch.group,
+        "cwd": launch.cwd,
+        "umask": launch.umask,
+        "env": launch.env,
+        "stdin": launch.stdin,
+        "timezone": launch.timezone,
+        "scheduled_at": show_instant(run.scheduled_at),
+        "attempt": run.attempt,
+    }

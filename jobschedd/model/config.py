@@ -12,9 +12,8 @@ from pydantic.dataclasses import dataclass
 from jobschedd.model.error import BadFile, BadSetting
 from jobschedd.model.job import parse
 from jobschedd.model.places import Places
-from jobschedd.model.rule import Duration, Path, SomeTime, Whole
+from jobschedd.model.rule import CLOSED, Duration, Path, SomeTime, Whole
 from jobschedd.model.run import DAY, MINUTE, SECOND
-from jobschedd.model.task import CLOSED
 from jobschedd.model.timing import Defaults
 from jobschedd.model.wording import nearest, reword
 

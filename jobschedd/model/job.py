@@ -25,12 +25,13 @@ from pydantic.dataclasses import dataclass
 
 from jobschedd.model.document import Place, read_document
 from jobschedd.model.error import BadFile, Problem
-from jobschedd.model.part import AFTER_SCHEMA, After, Limits, Retry, Watch, after_in_short
-from jobschedd.model.rule import Duration, JobId, SomeTime, Whole, checked
+from jobschedd.model.limits import Limits
+from jobschedd.model.part import AFTER_SCHEMA, After, Retry, Watch, after_in_short
+from jobschedd.model.rule import CLOSED, Duration, JobId, SomeTime, Whole, checked
 from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import Schedule, bound
 from jobschedd.model.span import show_value
-from jobschedd.model.task import CLOSED, TASK_TYPES, ExecuteCommand, Task
+from jobschedd.model.task import TASK_TYPES, ExecuteCommand, Task
 from jobschedd.model.timing import DaysOff, Defaults, Moment, TimeZone, When
 from jobschedd.model.wording import in_file_order, not_yet, required, reword
 

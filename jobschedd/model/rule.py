@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from jobschedd.model.span import parse_duration, parse_size, show_value
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import GetCoreSchemaHandler
+
+CLOSED = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+"""Unknown keys are errors. Strictness stands at each field: a dataclass that is strict as a whole takes no dict."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _USER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,30}\$?")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, StrictStr, WithJsonSchema
+from pydantic import Field, StrictStr, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from jobschedd.model.launch import Launch
 from jobschedd.model.rule import (
+    CLOSED,
     CleanText,
     Duration,
     GroupName,
@@ -24,9 +25,6 @@ from jobschedd.model.rule import (
     checked,
 )
 from jobschedd.model.span import show_value
-
-CLOSED = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-"""Unknown keys are errors. Strictness stands at each field: a dataclass that is strict as a whole takes no dict."""
 
 MAX_ENVIRONMENT = 128 * 1024
 MAX_ARGUMENT = 128 * 1024 - 1

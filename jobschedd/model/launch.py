@@ -36,6 +36,8 @@ class Launch:
     """Text on standard input; None: /dev/null."""
     timezone: str | None = None
     """TZ of the run; None: not set."""
+    leave_children: bool = False
+    """Leave alone what is still running when the main process has ended."""
     limits: Limits | None = None
     sandbox: tuple[tuple[str, Setting], ...] = ()
     """systemd.exec settings by their own names. Any: the run is a transient unit of systemd's."""

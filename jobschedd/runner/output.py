@@ -8,6 +8,9 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Any
 
+from jobschedd.runner.launch import NoRoom
+from jobschedd.runner.standing import above
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,6 +37,20 @@ def open_journal(path: str, identifier: str) -> int | None:
         stream.close()
         return None
     return stream.detach()
+
+
+def open_pipe(soft_files: int) -> tuple[int, int]:
+    """Our end, out of the way of a job's limit on files, and the run's. Raises NoRoom."""
+    try:
+        ours, its = os.pipe2(os.O_CLOEXEC)
+    except OSError as error:
+        raise NoRoom from error
+    try:
+        return above(ours, soft_files), its
+    except OSError as error:
+        os.close(ours)
+        os.close(its)
+        raise NoRoom from error
 
 
 class Pipe:

@@ -2,14 +2,17 @@
 
 A run is a session, what carries its id in the environment, and what descends from either. That finds daemons that
 forked twice and left the session; it does not find one that also emptied its environment. Runs with a cgroup of
-their own will not need this room.
+their own do not need this room.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_PASSES = 20
 """A process that forks faster than it is found is chased this often."""
@@ -63,7 +66,7 @@ def children() -> list[int]:
         return [process.pid for process in _all_processes().values() if process.parent == pid]
 
 
-def find(runs: dict[str, int]) -> set[Process]:
+def find(runs: Mapping[str, int]) -> set[Process]:
     """All processes of these runs, given by id and main process."""
     processes = _all_processes()
     mains = set(runs.values())
@@ -80,7 +83,7 @@ def find(runs: dict[str, int]) -> set[Process]:
     return {processes[pid] for pid in found - {1, os.getpid(), os.getppid()}}
 
 
-def end(runs: dict[str, int], number: int) -> None:
+def end(runs: Mapping[str, int], number: int) -> None:
     """Send a signal to all processes of these runs; SIGKILL until none is left that was not hit."""
     hit: set[Process] = set()
     mains = set(runs.values())

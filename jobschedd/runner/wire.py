@@ -12,7 +12,7 @@ import json
 import struct
 from typing import Any
 
-VERSION = 2
+VERSION = 3
 LONGEST = 256 << 20
 """Bytes of a frame. 32 starts go together, each from a file of at most 1 MiB, whose letters may take six bytes here."""
 

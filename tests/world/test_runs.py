@@ -328,13 +328,13 @@ def test_a_user_s_home_is_its_directory_where_there_is_one(runs: Runs) -> None:
 
 NAMELESS = """
 import os
-from jobschedd.runner.launch import start
+from jobschedd.runner.launch import PLAIN, Ready
 read_end, write_end = os.pipe()
 os.setgid(54321)
 os.setuid(54321)
-order = dict(moment=0, user=None, group=None, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], cwd=None, stdin=None, shell="/bin/sh",
-             umask=18, env=[], job_id="a", run_id="r", scheduled_at="", attempt=1, timezone=None)
-os.waitpid(start(order, write_end, 1024), 0)
+order = dict(moment=0, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], stdin=None, shell="/bin/sh",
+             umask=18, env=[], job_id="a", run_id="r", scheduled_at="", attempt=1, timezone=None, **PLAIN)
+os.waitpid(Ready(order, write_end, 1024, None).start()[0], 0)
 os.close(write_end)
 print(os.read(read_end, 100).decode(), end="")
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from jobschedd.model.event import show_instant
@@ -46,11 +47,23 @@ def order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
         "shell": launch.shell,
         "user": launch.user,
         "group": launch.group,
+        "groups": launch.groups,
+        "pam_session": launch.pam_session,
         "cwd": launch.cwd,
         "umask": launch.umask,
         "env": launch.env,
+        "env_file": launch.env_file,
+        "limits": limits(launch),
+        "leave_children": launch.leave_children,
         "stdin": launch.stdin,
         "timezone": launch.timezone,
         "scheduled_at": show_instant(run.scheduled_at),
         "attempt": run.attempt,
     }
+
+
+def limits(launch: Launch) -> dict[str, Any]:
+    """The limits that a job sets, by their keys."""
+    if launch.limits is None:
+        return {}
+    return {key: value for key, value in asdict(launch.limits).items() if value is not None}

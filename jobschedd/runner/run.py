@@ -1,0 +1,48 @@
+"""A run as the runner has it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jobschedd.runner.output import Pipe
+
+
+class Run:
+    __slots__ = (
+        "at",
+        "heard",
+        "leaves_children",
+        "made_at",
+        "note",
+        "order",
+        "pid",
+        "pipe",
+        "run_id",
+        "told",
+        "withdrawn",
+    )
+
+    def __init__(self, order: dict[str, Any], pid: int, pipe: Pipe | None, told: int | None) -> None:
+        self.order = order
+        """Empty once it has begun: it may be large."""
+        self.run_id: str = order["run_id"]
+        self.note: dict[str, Any] = order["run"]
+        """What the next daemon wants to know of it."""
+        self.leaves_children: bool = order["leave_children"]
+        self.pid = pid
+        self.pipe = pipe
+        """None where its output goes to the journal by itself."""
+        self.told = told
+        """Where a forked child says how it goes; None: no more is to be heard."""
+        self.heard = b""
+        self.at = 0
+        """When it began, by the wall clock, microseconds; 0: it has not."""
+        self.made_at = time.monotonic()
+        self.withdrawn = False
+        """It is to end before it has begun."""
+
+    def begin(self, at: int) -> None:
+        self.at = at
+        self.order = {}

@@ -60,7 +60,7 @@ class Line:
             except BlockingIOError:
                 break
             except ConnectionError:
-                self._lose()
+                self._hear_last()
                 return
             del self._outgoing[:sent]
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outgoing else 0)
@@ -83,6 +83,13 @@ class Line:
             return
         for order in self._frames.feed(piece):
             self._obey(order)
+
+    def _hear_last(self) -> None:
+        """Nobody hears us any more; what was ordered before that was claimed, and is obeyed."""
+        with suppress(BlockingIOError):
+            while self._daemon is not None:
+                self._hear_some(self._daemon)
+        self._lose()
 
     def _change(self) -> None:
         """A new daemon calls: the one before is gone, or it would hold the lock."""

@@ -1,0 +1,86 @@
+"""Runs as cgroups, below the one that systemd has delegated."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import job
+from tests.system.machine import Machine
+
+pytestmark = pytest.mark.system
+
+UNIT = "/sys/fs/cgroup/system.slice/jobschedd.service"
+
+
+def rows(service: Machine, job_id: str) -> list[dict[str, Any]]:
+    lines = service.run("jobctl", "history", job_id, "--json", "-n", "1000", check=True).stdout.splitlines()
+    return [row for row in map(json.loads, lines) if "started_at" in row]
+
+
+def drop(service: Machine, job_id: str, command: str, **keys: Any) -> None:
+    """Have it run once, now."""
+    service.put(f"/etc/jobs.d/{job_id}.json", job(job_id, command, "@every 1s", overlap="skip", **keys))
+    service.until("it has run", lambda: bool(rows(service, job_id)))
+    service.remove(f"/etc/jobs.d/{job_id}.json")
+
+
+def ended(service: Machine, job_id: str) -> dict[str, Any]:
+    service.until("it has ended", lambda: any("ended_at" in row for row in rows(service, job_id)))
+    return next(row for row in rows(service, job_id) if "ended_at" in row)
+
+
+def is_gone(service: Machine, name: str) -> bool:
+    """Of processes that are called so, none is left."""
+    return service.run("sh", "-c", f"grep -lx {name} /proc/[0-9]*/comm").returncode != 0
+
+
+def test_a_run_is_born_in_its_cgroup_and_the_group_goes_with_it(service: Machine) -> None:
+    drop(service, "born", "cat /proc/self/cgroup; echo run $JOBSCHEDD_RUN_ID")
+    ended(service, "born")
+    told = service.journal("-t", "born")
+    run_id = told.split("run ")[1].split()[0]
+    assert f"0::/system.slice/jobschedd.service/run-{run_id}" in told
+    service.until("the group is gone", lambda: service.run("test", "-e", f"{UNIT}/run-{run_id}").returncode != 0)
+
+
+@pytest.mark.fault("F36")
+def test_a_daemon_that_left_session_and_environment_ends_with_its_run(service: Machine) -> None:
+    script = "cp /bin/sleep /tmp/lefty; env -i setsid -f sh -c 'exec /tmp/lefty 1000' & sleep 0.5; echo done"
+    drop(service, "leaver", script)
+    assert ended(service, "leaver")["outcome"] == "succeeded"
+    service.until("it is gone", lambda: is_gone(service, "lefty"))
+
+
+def test_children_may_be_left_where_the_job_says_so(service: Machine) -> None:
+    drop(service, "leaves", "cp /bin/sleep /tmp/stayer; setsid -f /tmp/stayer 1000", leave_children=True)
+    assert ended(service, "leaves")["outcome"] == "succeeded"
+    drop(service, "next", "true")
+    ended(service, "next")
+    assert not is_gone(service, "stayer")
+    service.run("sh", "-c", "kill $(grep -lx stayer /proc/[0-9]*/comm | cut -d/ -f3)", check=True)
+
+
+def test_what_all_of_a_run_has_used_is_measured(service: Machine) -> None:
+    # A child that nobody waits for: the kernel's own sums leave it out.
+    burn = "setsid -f sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; sleep 1.5"
+    drop(service, "burner", burn)
+    assert ended(service, "burner")["cpu_seconds"] > 0.1
+
+
+@pytest.mark.fault("F39")
+def test_a_limit_that_no_controller_keeps_is_refused_with_the_reason(service: Machine) -> None:
+    service.put("/etc/jobs.d/bounded.json", job("bounded", "true", "@every 1s", limits={"memory": "64M"}))
+    service.until("it was tried", lambda: "cannot_start" in service.journal("JOBSCHEDD_JOB=bounded"))
+    assert "cannot limit memory" in service.journal("JOBSCHEDD_JOB=bounded")
+
+
+def test_runs_are_adopted_in_their_groups(service: Machine) -> None:
+    service.put("/etc/jobs.d/kept.json", job("kept", "setsid -f sleep 1001; sleep 5; exit 4", "@every 1s"))
+    service.until("it runs", lambda: bool(rows(service, "kept")))
+    service.remove("/etc/jobs.d/kept.json")
+    service.systemctl("restart", "jobschedd")
+    assert ended(service, "kept")["exit_code"] == 4
+    service.until("all groups are gone", lambda: "run-" not in service.run("ls", UNIT).stdout)

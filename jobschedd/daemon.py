@@ -126,6 +126,7 @@ class Daemon:
             host=host,
             past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
+            max_running=self._settings.max_running,
             read_terms=read_past_terms,
             keep=keep(self._settings),
             lead=MOST_LEAD,
@@ -246,7 +247,7 @@ class Daemon:
             settings = self._settings
         self._settings = settings
         self._log.level = settings.log_level
-        self._to_scheduler.put(message.Configure(settings.catch_up_parallel, keep(settings)))
+        self._to_scheduler.put(message.Configure(settings.catch_up_parallel, settings.max_running, keep(settings)))
         self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
         self._load()
 

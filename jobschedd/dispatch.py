@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jobschedd.admission import OVERLAP, Admission
+from jobschedd.ending import Ending
 from jobschedd.model import event
 from jobschedd.model.policy import Stretch
 from jobschedd.model.record import Owing, Past
@@ -12,6 +16,7 @@ from jobschedd.model.run import Cause, Instant, Outcome, Run
 from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
 from jobschedd.model.timetable import Timetable, Verdict
+from jobschedd.model.waiting import Held
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
@@ -31,7 +36,6 @@ LEAD = 2_000
 """Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
 
 HELD_UP = "nobody could start it in time"
-OVERLAP = "overlap: the last run is still going"
 
 
 class Dispatch:
@@ -61,7 +65,10 @@ class Dispatch:
         self.catch_up_parallel = 1
         self.timetable = Timetable(host, past)
         self.running = Running()
+        self.ends = Ending(clock, runner, self.running, listen)
+        self.admission = Admission(record, catalog, self.running, self.ends, listen)
         self.paused = set(past.paused)
+        self.stopping = False
         self.quarantined: set[str] = set()
         """Jobs that a bug of ours has met: set aside until their files change."""
 
@@ -93,9 +100,7 @@ class Dispatch:
                 self._tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
-                    if blocked:
-                        self.record.passed(run, Outcome.SKIPPED, OVERLAP, run.scheduled_at, 1)
-                    else:
+                    if self.admission.admit(definition, run, now, coming=len(starts)):
                         starts.append((run, definition.launch(), moment))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
                 self.quarantine(definition, traceback.format_exc())
@@ -107,7 +112,11 @@ class Dispatch:
 
     def catch_up(self, now: Instant) -> None:
         """Start what is owed from before, the oldest first and a few at once: who comes back is not buried."""
-        while self.running.catching_up < self.catch_up_parallel and (turn := self.timetable.next_in_arrears()):
+        while (
+            self.running.catching_up < self.catch_up_parallel
+            and self.admission.has_room()
+            and (turn := self.timetable.next_in_arrears())
+        ):
             job_id, first, last = turn
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job owes nothing"
@@ -123,18 +132,63 @@ class Dispatch:
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' turns
                 self.quarantine(definition, traceback.format_exc())
 
+    def start_waiting(self, now: Instant) -> None:
+        """Start those whose turn has come."""
+        starts: list[Start] = []
+        coming: Counter[str] = Counter()
+        while held := self.admission.take(now, coming):
+            definition = self._catalog.get(held.run.job_id)
+            assert definition is not None, "a removed job has nothing waiting"
+            launch = definition.launch()
+            starts.append((held.run, replace(launch, env=(*launch.env, *held.variables)), now))
+            coming[held.run.job_id] += 1
+            if len(starts) == BATCH:
+                self.start(starts)
+                starts = []
+                coming.clear()
+        self.start(starts)
+
+    def start_now(
+        self, definition: Definition, cause: Cause, now: Instant, variables: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Start a job that something other than its schedule asks for, as the job's own rules have it.
+
+        A daemon that is about to stop leaves it to the next one.
+        """
+        job_id = definition.job.job_id
+        if job_id in self.quarantined or not definition.job.enabled:
+            return
+        run = self.make_run(definition, now, cause, now)
+        if job_id in self.paused:
+            self.record.passed(run, Outcome.SKIPPED, "paused", now, 1)
+        elif self.stopping:
+            self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
+        elif self.admission.admit(definition, run, now, variables=variables):
+            launch = definition.launch()
+            self.start([(run, replace(launch, env=(*launch.env, *variables)), now)])
+
     def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:
-        job = definition.job
-        return Run(
+        run = Run(
             run_id=self._clock.run_id(now),
-            job_id=job.job_id,
+            job_id=definition.job.job_id,
             scheduled_at=instant,
             cause=cause,
+            attempt=attempt,
+            synchronised=self._clock.synchronised(),
+        )
+        return self.renew(run, definition)
+
+    @staticmethod
+    def renew(run: Run, definition: Definition) -> Run:
+        """The run as its job has it now."""
+        job = definition.job
+        return replace(
+            run,
             labels=job.labels,
             success_codes=job.success_codes,
-            attempt=attempt,
             definition=definition.digest,
-            synchronised=self._clock.synchronised(),
+            timeout=job.timeout,
+            kill_after=job.kill_after,
         )
 
     def start(self, starts: list[Start]) -> None:
@@ -160,6 +214,9 @@ class Dispatch:
     def quarantine(self, definition: Definition, trace: str) -> None:
         self.quarantined.add(definition.job.job_id)
         self.timetable.set_aside(definition.job.job_id)
+        self.admission.withdraw(
+            definition.job.job_id, "set aside: jobschedd has met a bug of its own", self._clock.now()
+        )
         self._listen(event.JobQuarantined(definition.job.job_id, trace))
 
     def _tell(

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
+    from jobschedd.model.part import Watch
     from jobschedd.model.record import Doubt, Entry, Past
-    from jobschedd.model.run import Instant, Run
+    from jobschedd.model.run import Asked, Instant, Run
 
 
 class Clock(Protocol):
@@ -54,11 +55,18 @@ class Runner(Protocol):
     def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
         """Start each of these, in this order, and not before its moment, which is milliseconds ahead. Never blocks."""
 
-    def end(self, run_ids: Sequence[str], signal: int) -> None:
-        """Send a signal to all that these runs have started. Never blocks."""
+    def end(self, run_ids: Sequence[str], signal: int, why: Asked) -> None:
+        """Send a signal to all that these runs have started; `why` comes back with their ends. Never blocks."""
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """The ends of these are on the record; until then they are told to each daemon anew. Never blocks."""
+
+
+class Watches(Protocol):
+    """Watches files for jobs. What arrives comes as FilesArrived in the inbox."""
+
+    def watch(self, job_id: str, watch: Watch | None) -> None:
+        """Watch for this job what it says now; None: no longer. The same again changes nothing. Never blocks."""
 
 
 class Store(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model.error import BadFile
@@ -22,6 +23,7 @@ from jobschedd.model.record import (
     Rows,
     TakenBack,
     Undefined,
+    Waits,
 )
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.schedule import Schedule
@@ -73,6 +75,8 @@ class Recovery:
         self._seen_at = past.seen_at
         self._past_doubt = past.doubt
         self._loaded = False
+        self._waiting = {held.run.run_id: held for held in past.waiting}
+        """What the last daemon has left waiting, until its jobs have come."""
         record.everything = self.everything
         if past.unread:
             record.unread = self.see_past
@@ -92,10 +96,25 @@ class Recovery:
             self._record.note(Owing(job_id, ()))
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
+        for held in self._waiting.values():
+            self._dispatch.admission.give_up(held, GONE, now)
+        self._waiting = {}
         self._loaded = True
         self._record.loading = False
         self._record.doubt_is_told = self._past_doubt is not None
         self._record.note(Alive(now))
+
+    def go_on_waiting(self, definition: Definition, now: Instant) -> None:
+        """What the last daemon has left waiting of this job waits on, as the job says now."""
+        admission = self._dispatch.admission
+        for held in [held for held in self._waiting.values() if held.run.job_id == definition.job.job_id]:
+            del self._waiting[held.run.run_id]
+            if self._past_doubt is not None:
+                admission.give_up(held, f"{NOT_WRITTEN}; whether it was started is not known", now, Outcome.LOST)
+            elif not definition.job.enabled:
+                admission.give_up(held, "withdrawn: the job is not enabled", now)
+            else:
+                admission.waiting.put(replace(held, run=self._dispatch.renew(held.run, definition)), now)
 
     def see_past(self, past: Past) -> list[Entry]:
         """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
@@ -112,6 +131,8 @@ class Recovery:
         entries += (
             Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
         )
+        unknown = Ending(None, None, 0, None, reason)
+        entries += (Ended(held.run.run_id, Outcome.SKIPPED, now, unknown) for held in past.waiting)
         for job_id, rows in past.owing.items():
             for first, last in rows:
                 run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
@@ -148,6 +169,7 @@ class Recovery:
         ids = [definition.job.job_id for definition in self._catalog]
         entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
         entries += (Claimed(active.run) for active in self._dispatch.running)
+        entries += map(Waits, self._dispatch.admission.waiting)
         entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
         entries.append(Booted(self._host.boot_id, self._host.boot or NO_INSTANT))
         return entries

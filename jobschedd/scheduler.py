@@ -20,7 +20,8 @@ from jobschedd.model.record import (
     Paused,
     Undefined,
 )
-from jobschedd.model.run import SECOND, Instant, Outcome
+from jobschedd.model.run import SECOND, Asked, Cause, Instant, Outcome
+from jobschedd.model.watch import environment
 from jobschedd.record import Record
 from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
@@ -28,7 +29,7 @@ from jobschedd.supervision import Supervision
 if TYPE_CHECKING:
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
-    from jobschedd.ports import Clock, Listener, Runner, Store, Waiting
+    from jobschedd.ports import Clock, Listener, Runner, Store, Waiting, Watches
 
 STEP = SECOND
 """A difference between wall clock and elapsed time that no slewing makes between two wake-ups."""
@@ -47,10 +48,12 @@ class Scheduler:
         clock: Clock,
         runner: Runner,
         store: Store,
+        watches: Watches,
         listen: Listener,
         host: Host,
         past: Past,
         catch_up_parallel: int,
+        max_running: int | None = None,
         read_terms: ReadTerms,
         keep: Keep = Keep(),  # noqa: B008 - Keep is frozen: one default shared by all callers is safe
         lead: int = 0,
@@ -60,6 +63,7 @@ class Scheduler:
         self._inbox = inbox
         self._clock = clock
         self._runner = runner
+        self._watches = watches
         self._listen = listen
         self._host = host
         self._past = past
@@ -76,6 +80,7 @@ class Scheduler:
             lead=lead,
         )
         self._dispatch.catch_up_parallel = catch_up_parallel
+        self._dispatch.admission.max_running = max_running
         self._supervision = Supervision(runner, listen, self._catalog, self._dispatch, past)
         self._recovery = Recovery(
             clock=clock, record=self._record, dispatch=self._dispatch, supervision=self._supervision,
@@ -91,8 +96,11 @@ class Scheduler:
             self.turn(self._inbox.wait(self._next_moment()))
 
     def _next_moment(self) -> Instant:
-        start = None if self._stop_reply else self._dispatch.timetable.first()
-        return min(self._record.next_moment, start - self._dispatch.lead) if start else self._record.next_moment
+        moments = [self._record.next_moment, self._dispatch.ends.next_moment(self._clock.now())]
+        if not self._stop_reply:
+            start = self._dispatch.timetable.first()
+            moments += [start and start - self._dispatch.lead, self._dispatch.admission.waiting.first()]
+        return min(moment for moment in moments if moment is not None)
 
     def turn(self, received: message.Message | None) -> None:
         """One wake-up: what is due, what was said, then what is owed from before.
@@ -105,9 +113,11 @@ class Scheduler:
         why_late = self._notice_gap(now)
         if not self._stop_reply:
             self._dispatch.start_due(now, why_late)
+        self._dispatch.ends.pass_time()
         if received is not None:
             self.handle(received, now)
         if not self._stop_reply:
+            self._dispatch.start_waiting(now)
             self._dispatch.catch_up(now)
         self._dispatch.note_arrears()
         self._record.flush(now, at_once=self._stop_reply is not None)
@@ -129,6 +139,7 @@ class Scheduler:
         if abs(step) >= STEP:
             self._listen(event.ClockStepped(step))
             why = "clock_step"
+            self._dispatch.admission.waiting.step(step)
             boot = self._dispatch.timetable.step_boot(step, self._catalog)
             if boot is not None:
                 self._record.note(Booted(self._host.boot_id, boot))
@@ -168,9 +179,12 @@ class Scheduler:
                     self._stop_reply.put(self._status())
             case message.FirstLoadDone():
                 self._recovery.end_first_load(now)
-            case message.Configure(catch_up_parallel, keep):
+            case message.Configure(catch_up_parallel, max_running, keep):
                 self._dispatch.catch_up_parallel = catch_up_parallel
+                self._dispatch.admission.max_running = max_running
                 self._record.keep = keep
+            case message.FilesArrived():
+                self._start_for(received, now)
             case message.AskStatus() | message.AskNext() | message.Pause() | message.Resume():
                 self._answer(received, now)
             case message.Stop() | message.EndRuns() | message.Close():
@@ -197,6 +211,7 @@ class Scheduler:
         job_id = definition.job.job_id
         self._dispatch.paused.add(job_id)
         self._record.note(Paused(job_id, now))
+        self._dispatch.admission.withdraw(job_id, "paused", now)
         for stretch in self._dispatch.timetable.withdraw(definition, now):
             self._dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, "paused", now)
         self._dispatch.timetable.plan(definition, now)
@@ -205,10 +220,10 @@ class Scheduler:
     def _hear_end(self, received: message.Leaving, now: Instant) -> None:
         match received:
             case message.EndRuns(signal):
-                self._runner.end(self._dispatch.running.stop_all(), signal)
+                self._end_runs(signal)
             case message.Stop(reply):
                 self._stop_reply = reply
-                self._supervision.stopping = True
+                self._dispatch.stopping = True
                 reply.put(self._status())
                 if not self._dispatch.running:
                     reply.put(self._status())
@@ -217,6 +232,16 @@ class Scheduler:
                 unwritten = self._record.close(now)
                 self._runner.forget(self._record.take_recorded())
                 closed_reply.put(message.Closed(unwritten))
+
+    def _start_for(self, arrived: message.FilesArrived, now: Instant) -> None:
+        definition = self._catalog.get(arrived.job_id)
+        if definition is not None and definition.job.watch is not None:
+            self._dispatch.start_now(definition, Cause.WATCH, now, environment(arrived.paths))
+
+    def _end_runs(self, signal: int) -> None:
+        for active in self._dispatch.running:
+            active.asked = active.asked or Asked.STOPPED
+        self._runner.end([active.run.run_id for active in self._dispatch.running], signal, Asked.STOPPED)
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 
@@ -228,9 +253,11 @@ class Scheduler:
             case Removed(definition):
                 job_id = definition.job.job_id
                 self._dispatch.quarantined.discard(job_id)
+                self._dispatch.admission.withdraw(job_id, GONE, now)
                 for stretch in self._dispatch.timetable.withdraw(definition, now):
                     self._dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, GONE, now)
                 self._record.note(Undefined(job_id, now))
+                self._watches.watch(job_id, None)
                 self._listen(event.JobRemoved(job_id, definition.path))
             case Troubled(path, problems, kept):
                 self._listen(event.ProblemFound(path, problems, kept))
@@ -245,6 +272,8 @@ class Scheduler:
         except Exception:  # noqa: BLE001 - a bug of ours met by one job must not keep the others from loading
             self._dispatch.quarantine(definition, traceback.format_exc())
             return
+        if not definition.job.enabled:
+            self._dispatch.admission.withdraw(job_id, CHANGED, now)
         for stretch in arrival.withdrawn:
             self._dispatch.pass_stretch(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
         if arrival.before and arrival.since is not None:
@@ -255,8 +284,10 @@ class Scheduler:
             self._recovery.doubt(job_id, *arrival.in_doubt)
         if arrival.since is not None:
             self._record.note(self._recovery.defined(definition, arrival.since))
+        self._recovery.go_on_waiting(definition, now)
         for run in self._supervision.take_lost(job_id):
             self._supervision.lose(run, definition, now)
+        self._watches.watch(job_id, definition.job.watch if definition.job.enabled else None)
         self._listen(event.JobLoaded(definition, replaced is not None, self._dispatch.timetable.due(job_id), now, bulk))
 
     def _status(self) -> message.Status:
@@ -264,6 +295,7 @@ class Scheduler:
             jobs=len(self._catalog),
             problems=self._catalog.problems,
             running=len(self._dispatch.running),
+            waiting=len(self._dispatch.admission.waiting),
             agenda=len(self._dispatch.timetable),
             next_due=self._dispatch.timetable.first(),
             in_arrears=self._dispatch.timetable.in_arrears,

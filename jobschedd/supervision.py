@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event, message
+from jobschedd.model.event import show_instant
+from jobschedd.model.policy import retry_delay
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.waiting import Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +36,6 @@ class Supervision:
         self._dispatch = dispatch
         self._lost: dict[str, list[Run]] = {}
         """By job id: runs of the last daemon that are gone, and wait for what their jobs say of that."""
-        self.stopping = False
         self._in_doubt = past.doubt is not None
         """Second attempts, too, may have been made that were not written down."""
         for claim in past.open:
@@ -41,10 +44,11 @@ class Supervision:
     def hear(self, received: message.FromRunner, now: Instant) -> None:
         match received:
             case message.RunnerFound(runs):
-                self._adopt(runs)
+                self._adopt(runs, now)
             case message.RunStarted(run_id, pid, started_at):
                 if active := self._dispatch.running.get(run_id):
                     active.started_at = started_at
+                    self._dispatch.ends.limit(active, now)
                     self._dispatch.record.began(active.run, pid, started_at)
             case message.RunRefused(run_id, reason):
                 self._finish(run_id, now, Ending(None, None, 0, None, f"cannot_start: {reason}"), refused=True)
@@ -56,7 +60,7 @@ class Supervision:
                     if active := self._dispatch.running.get(run_id):
                         self.lose(active.run, self._catalog.get(active.run.job_id), now)
 
-    def _adopt(self, found: Sequence[message.RunFound]) -> None:
+    def _adopt(self, found: Sequence[message.RunFound], now: Instant) -> None:
         """Go on with the runs that the runner has; what was claimed and it does not know is lost."""
         there = {run.run.run_id for run in found}
         for active in [active for active in self._dispatch.running if active.run.run_id not in there]:
@@ -65,7 +69,8 @@ class Supervision:
             known = self._dispatch.running.leave(run.run.run_id)
             if known is None and self._dispatch.record.claim([run.run]):
                 continue  # its end is on the record: the daemon before us died before it could say so
-            self._dispatch.running.add(run.run, run.started_at)
+            active = self._dispatch.running.add(run.run, run.started_at)
+            self._dispatch.ends.limit(active, now)
             if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
                 self._dispatch.record.began(run.run, run.pid, run.started_at)
 
@@ -81,7 +86,7 @@ class Supervision:
             and definition.job.enabled
             and run.job_id not in self._dispatch.paused | self._dispatch.quarantined
             and run.attempt < MOST_RERUNS
-            and not self.stopping
+            and not self._dispatch.stopping
             and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
@@ -104,7 +109,36 @@ class Supervision:
             # Told twice: the daemon before us had written it down, and died before it said so.
             self._runner.forget([run_id])
             return
-        if not self._dispatch.running.has_job(active.run.job_id):
-            self._dispatch.timetable.run_ended(active.run.job_id)
-        outcome = Outcome.SKIPPED if refused else outcome_of(active.run, ending, stopped=active.stopped)
-        self._dispatch.record.ended(active.run, outcome, ending, active.started_at, ended_at)
+        run = active.run
+        if not self._dispatch.running.has_job(run.job_id):
+            self._dispatch.timetable.run_ended(run.job_id)
+        self._dispatch.admission.waiting.run_ended(run.job_id)
+        if active.asked or not ending.asked:
+            # What the runner says of it outlives us; what we said is in better words.
+            ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)
+        outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
+        self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at)
+        if not self._try_again(run, outcome, ended_at):
+            # Whoever waits for a failure wants to know of a start that was not possible, too.
+            for job_id in self._catalog.followers(run.job_id, Outcome.FAILED if refused else outcome):
+                if definition := self._catalog.get(job_id):
+                    self._dispatch.start_now(definition, Cause.AFTER, ended_at)
+
+    def _try_again(self, run: Run, outcome: Outcome, ended_at: Instant) -> bool:
+        """Whether the job's `retry` has it tried again."""
+        definition = self._catalog.get(run.job_id)
+        if (
+            definition is None
+            or definition.job.retry is None
+            or not definition.job.enabled
+            or outcome not in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.SKIPPED)
+            or run.attempt >= definition.job.retry.attempts
+            or run.job_id in self._dispatch.paused | self._dispatch.quarantined
+        ):
+            return False
+        retry = definition.job.retry
+        again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, ended_at, run.attempt + 1)
+        since = ended_at + retry_delay(retry, run.attempt, run.run_id)
+        reason = f"attempt {again.attempt} of {retry.attempts}, not before {show_instant(since)}"
+        self._dispatch.admission.hold(Held(again, since, None, reason), ended_at)
+        return True

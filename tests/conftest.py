@@ -20,8 +20,9 @@ from jobschedd.model.event import Event
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.launch import Launch
+from jobschedd.model.part import Watch
 from jobschedd.model.record import Doubt, Entry, Past, RecordFailed
-from jobschedd.model.run import SECOND, Ending, Instant, Run, make_run_id
+from jobschedd.model.run import SECOND, Asked, Ending, Instant, Run, make_run_id
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
@@ -139,11 +140,24 @@ class RecordingRunner:
         self.clock.slept += usec
         self.pass_time(usec)
 
-    def end(self, run_ids: Sequence[str], signal: int) -> None:
+    def end(self, run_ids: Sequence[str], signal: int, why: Asked) -> None:
         self.ended.append((tuple(run_ids), signal))
 
     def forget(self, run_ids: Sequence[str]) -> None:
         self.forgotten += run_ids
+
+
+class RecordingWatches:
+    """Watches nothing and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.watched: dict[str, Watch] = {}
+
+    def watch(self, job_id: str, watch: Watch | None) -> None:
+        if watch is None:
+            self.watched.pop(job_id, None)
+        else:
+            self.watched[job_id] = watch
 
 
 class NobodyWaits:
@@ -216,6 +230,7 @@ class World:
         self.clock.ids = 0 if store is None else 1_000_000 * len(store.rows("SELECT * FROM fact")) + now % 1_000_000_000
         self.runner = RecordingRunner(self.clock)
         self.events: list[Event] = []
+        self.watches = RecordingWatches()
         self.store = store or MemoryStore()
         past = past or self.store.open(now, boot_id)
         instant = past.boot or (now if boot else None)
@@ -225,6 +240,7 @@ class World:
             clock=self.clock,
             runner=self.runner,
             store=self.store,
+            watches=self.watches,
             listen=self.events.append,
             host=host,
             past=past,

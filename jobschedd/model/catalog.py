@@ -7,9 +7,10 @@ id; the one that sorts first by name has it, and the other waits for it to go.
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jobschedd.model.chain import Chain
 from jobschedd.model.error import Problem
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from jobschedd.model.job import Definition
     from jobschedd.model.message import FileChange
+    from jobschedd.model.run import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class Catalog:
         """By file name: why its newest version could not be read."""
         self._told: dict[str, tuple[Problem, ...]] = {}
         """By file name: what was last said to be wrong, conflicts over ids included."""
+        self._chain = Chain()
+        """Of the jobs in force: who runs after whom."""
+        self._circular: dict[str, FileChange] = {}
+        """By file name: versions that would close a cycle. They are looked at again when a link has gone."""
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -80,8 +86,21 @@ class Catalog:
         """How many files have problems."""
         return len(self._told)
 
+    def followers(self, job_id: str, outcome: Outcome) -> list[str]:
+        """The jobs that run when a run of this one has ended so."""
+        return self._chain.followers(job_id, outcome)
+
     def apply(self, change: FileChange) -> list[Effect]:
         """Take in what one file says now."""
+        effects = self._apply(change)
+        if any(isinstance(effect, Added | Removed) for effect in effects):
+            for name, waiting in list(self._circular.items()):
+                if name != change.name:
+                    effects += self._apply(waiting)
+        return effects
+
+    def _apply(self, change: FileChange) -> list[Effect]:
+        change = self._without_cycle(change)
         before = self._good.get(change.name)
         ids = {before.job.job_id} if before else set()
         if change.definition:
@@ -99,6 +118,8 @@ class Catalog:
         effects: list[Effect] = []
         for job_id in sorted(ids):
             old, new = in_force[job_id], self.get(job_id)
+            if new != old:
+                self._link(job_id, new)
             if new is None and old is not None:
                 effects.append(Removed(old))
             elif new is not None and new != old:
@@ -106,6 +127,29 @@ class Catalog:
         for name in sorted(paths):
             effects += self._tell(name, paths[name])
         return effects
+
+    def _without_cycle(self, change: FileChange) -> FileChange:
+        """A version that would close a cycle is a problem of its file."""
+        self._circular.pop(change.name, None)
+        if change.definition is None or not change.definition.job.after:
+            return change
+        job = change.definition.job
+        cycle = self._chain.cycle(job.job_id, job.after)
+        if cycle is None:
+            return change
+        self._circular[change.name] = change
+        way = " after ".join((*reversed(cycle), cycle[-1]))
+        text = f"cannot run {way}: a cycle; leave one of them out"
+        return replace(change, definition=None, problems=(Problem("after", text),))
+
+    def _link(self, job_id: str, new: Definition | None) -> None:
+        if new is None:
+            self._chain.drop(job_id)
+        elif self._chain.cycle(job_id, new.job.after) is None:
+            self._chain.put(job_id, new.job.after)
+        else:
+            # It took over from another file, and meanwhile others have come that run after it.
+            self._chain.drop(job_id)
 
     def _put(self, name: str, definition: Definition | None) -> None:
         before = self._good.pop(name, None)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from jobschedd.model.document import Place
 
-NOT_YET = ("max_running",)
-"""Settings of later versions: refused, never ignored."""
-
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
@@ -49,6 +46,9 @@ class Settings:
     )
     catch_up_parallel: Annotated[int, Whole(1, 10_000), BeforeValidator(_number)] = Field(
         default=4, description="How many runs that are owed from before go on at once."
+    )
+    max_running: Annotated[int, Whole(1, 1_000_000), BeforeValidator(_number)] | None = Field(
+        default=None, description="How many runs go on at once, of all jobs together; others wait. Default: no limit."
     )
     stop_runs: StrictBool = Field(
         default=False, description="End running jobs when the daemon stops; always so when systemd did not start it."
@@ -86,9 +86,6 @@ def read_settings(
     values: dict[str, Any] = {"jobs_dirs": list(standard.jobs_dirs)}
     problems = []
     for source, layer in ((file, _from_file(file, text)), ("environment", _from_env(env)), ("flags", dict(flags))):
-        for key in layer.keys() & set(NOT_YET):
-            problems.append(f"{source}: {key}: this setting is not supported yet; leave it out")
-            del layer[key]
         problems += [f"{source}: {text}" for text in _problems(layer)]
         values |= layer
     if problems:
@@ -107,7 +104,7 @@ def _from_file(file: str, text: str | None) -> dict[str, Any]:
 
 def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
     layer: dict[str, Any] = {}
-    for key in (*KEYS, *NOT_YET):
+    for key in KEYS:
         value = env.get(f"JOBSCHEDD_{key.upper()}")
         if not value or key == "defaults":
             continue

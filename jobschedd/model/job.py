@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import fields
+from dataclasses import fields, replace
 from hashlib import sha256
 from sys import intern
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -141,17 +141,7 @@ def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
     return [item.name for item in fields(model)] if model else []
 
 
-NOT_YET: dict[str, tuple[Any, ...]] = {
-    "overlap": ("skip", "allow"),
-    "timeout": (None,),
-    "kill_after": ("10s", 10),
-    "leave_children": (False,),
-    "retry": (None,),
-    "after": ([],),
-    "watch": (None,),
-    "limits": ({},),
-    "sandbox": ({},),
-}
+NOT_YET: dict[str, tuple[Any, ...]] = {"sandbox": ({},)}
 """Keys whose effect is still to come, with the values that change nothing. Others are refused, never ignored."""
 
 JOB = TypeAdapter(Job)
@@ -173,7 +163,8 @@ class Definition:
     def launch(self) -> Launch:
         """How to start a run of it."""
         assert isinstance(self.job.task, ExecuteCommand), "other types are refused by NOT_YET"
-        return self.job.task.launch(self.job.timezone)
+        launch = self.job.task.launch(self.job.timezone)
+        return replace(launch, limits=self.job.limits, leave_children=self.job.leave_children)
 
 
 def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:

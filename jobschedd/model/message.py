@@ -47,6 +47,7 @@ class Configure:
     """The settings that the scheduler goes by."""
 
     catch_up_parallel: int
+    max_running: int | None = None
     keep: Keep = field(default_factory=Keep)
 
 
@@ -103,6 +104,8 @@ class Status:
     jobs: int
     problems: int
     running: int
+    waiting: int
+    """Runs that are claimed and wait for their turn."""
     agenda: int
     next_due: Instant | None
     in_arrears: int
@@ -169,7 +172,15 @@ class Closed:
     unwritten: int
 
 
+@dataclass(frozen=True, slots=True)
+class FilesArrived:
+    """A batch of the files that a job watches for has come to rest; sorted, few enough for one run's environment."""
+
+    job_id: str
+    paths: tuple[str, ...]
+
+
 FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
 Asked = AskStatus | AskNext | Pause | Resume
 Leaving = Stop | EndRuns | Close
-Message = JobsChanged | FirstLoadDone | Configure | FromRunner | Asked | Leaving
+Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant
 
 if TYPE_CHECKING:
+    from jobschedd.model.part import Retry
     from jobschedd.model.schedule import Schedule
 
 ON_TIME = SECOND
@@ -93,6 +95,19 @@ def start_delay(machine: str, job_id: str, jitter: int) -> int:
     if not jitter:
         return 0
     return int.from_bytes(sha256(f"{machine}\0{job_id}".encode()).digest()[:8]) % jitter
+
+
+def retry_delay(retry: Retry, attempt: int, run_id: str) -> int:
+    """How long after the end of an attempt the next one starts, microseconds: longer each time, up to `max_delay`.
+
+    A tenth of it is spread by chance, fixed by the run: what failed together does not come back together.
+    """
+    # The power may be more than a float holds.
+    delay = retry.max_delay
+    with suppress(OverflowError):
+        delay = min(delay, int(retry.delay * retry.factor ** (attempt - 1)))
+    chance = int.from_bytes(sha256(run_id.encode()).digest()[:8])
+    return delay + chance % (delay // 10 + 1)
 
 
 def _last(schedule: Schedule, first: Instant, now: Instant, boot: Instant | None) -> Instant:

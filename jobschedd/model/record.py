@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jobschedd.model.run import Ending, Instant, Outcome, Run
+    from jobschedd.model.waiting import Held
 
 Rows = tuple[tuple["Instant", "Instant"], ...]
 """First and last of each row of instants."""
@@ -21,6 +22,13 @@ class Claimed:
     """A start that is about to be made. Of one (job, instant, attempt) there is one, ever."""
 
     run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A start that is claimed and certainly not made: a `Claimed` goes before that."""
+
+    held: Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Alive:
 
 
 Entry = (
-    Claimed | Began | Ended | Passed | Defined | Undefined | Owing | Paused | TakenBack | Booted | Alive
+    Claimed | Waits | Began | Ended | Passed | Defined | Undefined | Owing | Paused | TakenBack | Booted | Alive
 )  # fmt: skip
 
 
@@ -153,6 +161,8 @@ class Past:
     known: Mapping[str, Known] = field(default_factory=dict)
     owing: Mapping[str, Rows] = field(default_factory=dict)
     open: tuple[Open, ...] = ()
+    waiting: tuple[Held, ...] = ()
+    """Claimed, and not yet started."""
     paused: frozenset[str] = frozenset()
     boot: Instant | None = None
     """The instant of this boot of the machine, if it was seen before."""

@@ -27,12 +27,15 @@ class Cause(StrEnum):
     SCHEDULE = "schedule"
     CATCH_UP = "catch_up"
     RETRY = "retry"
+    AFTER = "after"
+    WATCH = "watch"
     MANUAL = "manual"
 
 
 class Outcome(StrEnum):
     """How an instant ended. The names are the record's."""
 
+    WAITING = "waiting"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -59,6 +62,18 @@ class Run:
     """Digest of the file that described the job."""
     synchronised: bool = True
     """Whether the kernel held the wall clock for right when this was decided."""
+    timeout: int | None = None
+    """How long it may take, microseconds."""
+    kill_after: int = 10 * SECOND
+    """How long it has to end when it was asked to."""
+
+
+class Asked(StrEnum):
+    """Why a run was asked to end. The names are those of the outcomes."""
+
+    NOT = ""
+    STOPPED = "stopped"
+    TIMED_OUT = "timed_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +83,18 @@ class Ending:
     exit_code: int | None
     signal: int | None
     cpu_usec: int
-    """User and system time of the main process and of the children it waited for."""
+    """User and system time: of all of it where it had a cgroup, else of its main process and the children that waited for."""
     memory_peak: int | None
-    """Largest resident set of one of those processes, bytes."""
+    """The most memory that all of it had at once where a cgroup counted that, else the largest of those processes; bytes."""
     reason: str = ""
+    asked: Asked = Asked.NOT
+    """It was asked to end before it ended."""
 
 
-def outcome_of(run: Run, ending: Ending, *, stopped: bool) -> Outcome:
-    """Judge an ended run. `stopped`: it was asked to end before it ended by itself."""
+def outcome_of(run: Run, ending: Ending) -> Outcome:
+    """Judge an ended run."""
     if ending.exit_code is None and ending.signal is None:
         return Outcome.LOST
-    if stopped:
-        return Outcome.STOPPED
+    if ending.asked:
+        return Outcome(ending.asked)
     return Outcome.SUCCEEDED if ending.exit_code in run.success_codes else Outcome.FAILED

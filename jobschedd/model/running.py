@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobschedd.model.run import Cause
+from jobschedd.model.run import Asked, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 class Active:
     run: Run
     started_at: Instant | None = None
-    stopped: bool = False
-    """It was asked to end."""
+    asked: Asked = Asked.NOT
+    """It was asked to end, and why."""
+    reason: str = ""
+    """The same in words."""
+    kills: int = 0
+    """How often it was sent SIGKILL."""
 
 
 class Running:
@@ -33,10 +37,6 @@ class Running:
     def __len__(self) -> int:
         return len(self._active)
 
-    @property
-    def ids(self) -> list[str]:
-        return list(self._active)
-
     def get(self, run_id: str) -> Active | None:
         return self._active.get(run_id)
 
@@ -46,10 +46,11 @@ class Running:
     def __iter__(self) -> Iterator[Active]:
         return iter(self._active.values())
 
-    def add(self, run: Run, started_at: Instant | None = None) -> None:
-        self._active[run.run_id] = Active(run, started_at)
+    def add(self, run: Run, started_at: Instant | None = None) -> Active:
+        active = self._active[run.run_id] = Active(run, started_at)
         self._jobs[run.job_id] = self._jobs.get(run.job_id, 0) + 1
         self.catching_up += run.cause is Cause.CATCH_UP
+        return active
 
     def leave(self, run_id: str) -> Active | None:
         """Take a run out; None: it is not in it any more."""
@@ -63,8 +64,5 @@ class Running:
         self.catching_up -= active.run.cause is Cause.CATCH_UP
         return active
 
-    def stop_all(self) -> list[str]:
-        """All are asked to end; their ids."""
-        for active in self._active.values():
-            active.stopped = True
-        return self.ids
+    def of_job(self, job_id: str) -> list[Active]:
+        return [active for active in self if active.run.job_id == job_id] if job_id in self._jobs else []

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 class Run:
     __slots__ = (
+        "asked",
         "at",
         "heard",
         "leaves_children",
@@ -40,6 +41,8 @@ class Run:
         self.at = 0
         """When it began, by the wall clock, microseconds; 0: it has not."""
         self.made_at = time.monotonic()
+        self.asked = ""
+        """Why it was asked to end."""
         self.withdrawn = False
         """It is to end before it has begun."""
 

@@ -99,10 +99,12 @@ class Runner:
                 self._starting.journal = journal
             case {"start": starts}:
                 self._starting.orders.extend(starts)
-            case {"end": run_ids, "signal": number}:
+            case {"end": run_ids, "signal": number, "why": why}:
                 self._starting.withdraw(run_ids)
-                there = {run_id: self._runs[run_id].pid for run_id in run_ids if run_id in self._runs}
-                self._bounds.signal(there, number)
+                there = [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
+                for run in there:
+                    run.asked = why
+                self._bounds.signal({run.run_id: run.pid for run in there}, number)
             case {"took": size}:
                 self._pipes.took(size)
             case {"recorded": run_ids}:
@@ -174,6 +176,7 @@ class Runner:
             "at": at,
             "exit_code": code if code >= 0 else None,
             "signal": -code if code < 0 else None,
+            "asked": run.asked,
             **self._bounds.over(run, usage),
         }
         self._unrecorded[run.run_id] = ("ended", answer, run.note | {"began": run.at})

@@ -30,7 +30,7 @@ from jobschedd.model.event.record import (
     RecordSetAside,
     RecordUnwritten,
 )
-from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished
+from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished, RunUnkillable, RunWaits
 
 KINDS: tuple[type[Event], ...] = (
     DaemonStarted,
@@ -47,6 +47,8 @@ KINDS: tuple[type[Event], ...] = (
     RunDue,
     RunBegan,
     RunFinished,
+    RunWaits,
+    RunUnkillable,
     InstantPassed,
     ClockStepped,
     MachineSlept,
@@ -97,6 +99,8 @@ __all__ = [
     "RunBegan",
     "RunDue",
     "RunFinished",
+    "RunUnkillable",
+    "RunWaits",
     "RunnerDied",
     "SettingsRefused",
     "StateDumped",

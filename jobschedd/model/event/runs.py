@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from jobschedd.model.event.kind import DEBUG, INFO, NOTICE, WARNING, Plain, show_instant
+from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Plain, show_instant
 from jobschedd.model.run import Instant, Outcome, Run
 from jobschedd.model.span import show_duration
 
@@ -89,6 +89,8 @@ class RunFinished:
             how = f"exit code {self.ending.exit_code}"
         else:
             how = self.ending.reason
+        if self.ending.reason and self.ending.reason != how:
+            how += f": {self.ending.reason}"
         took = f" after {show_duration(max(0, self.ended_at - self.started_at))}" if self.started_at is not None else ""
         return f"{self.run.job_id}: {self.outcome}{took}, {how}"
 
@@ -107,6 +109,50 @@ class RunFinished:
         if self.ending.reason:
             fields["JOBSCHEDD_REASON"] = self.ending.reason
         return fields
+
+
+@dataclass(frozen=True, slots=True)
+class RunWaits(Plain):
+    """Claimed, and not started yet."""
+
+    NAME: ClassVar[str] = "run_waits"
+    MESSAGE_ID: ClassVar[str] = "f61db98a2f254f34b85852b33674a145"
+    run: Run
+    reason: str
+
+    @property
+    def priority(self) -> int:
+        return NOTICE
+
+    def line(self) -> str:
+        return f"{self.run.job_id}: waits: {self.reason}"
+
+    def fields(self) -> dict[str, str]:
+        return _run_fields(self.run, Outcome.WAITING) | {"JOBSCHEDD_REASON": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class RunUnkillable(Plain):
+    """SIGKILL has not ended it."""
+
+    NAME: ClassVar[str] = "run_unkillable"
+    MESSAGE_ID: ClassVar[str] = "bf645b76bb9940b087837e8c98b92251"
+    run: Run
+    started_at: Instant | None
+
+    @property
+    def priority(self) -> int:
+        return ERROR
+
+    def line(self) -> str:
+        since = f", started {show_instant(self.started_at)}," if self.started_at is not None else ""
+        return (
+            f"{self.run.job_id}: cannot be killed: run {self.run.run_id}{since} has not ended after SIGKILL;"
+            " a process of it hangs in the kernel, on a file server that does not answer for example"
+        )
+
+    def fields(self) -> dict[str, str]:
+        return _run_fields(self.run, Outcome.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)

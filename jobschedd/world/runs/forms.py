@@ -8,7 +8,7 @@ from typing import Any
 from jobschedd.model.event import show_instant
 from jobschedd.model.launch import Launch
 from jobschedd.model.message import RunFound
-from jobschedd.model.run import Cause, Instant, Run
+from jobschedd.model.run import Asked, Cause, Ending, Instant, Run
 
 
 def found(told: dict[str, Any]) -> RunFound:
@@ -23,8 +23,21 @@ def found(told: dict[str, Any]) -> RunFound:
         attempt=note["attempt"],
         definition=note["definition"],
         synchronised=note["synchronised"],
+        timeout=note["timeout"],
+        kill_after=note["kill_after"],
     )
     return RunFound(run, told["pid"], told["at"])
+
+
+def ending(told: dict[str, Any]) -> Ending:
+    return Ending(
+        exit_code=told["exit_code"],
+        signal=told["signal"],
+        cpu_usec=told["cpu_usec"],
+        memory_peak=told["memory_peak"],
+        reason=told["reason"],
+        asked=Asked(told["asked"]),
+    )
 
 
 def order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
@@ -40,6 +53,8 @@ def order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
             "attempt": run.attempt,
             "definition": run.definition,
             "synchronised": run.synchronised,
+            "timeout": run.timeout,
+            "kill_after": run.kill_after,
         },
         "run_id": run.run_id,
         "job_id": run.job_id,

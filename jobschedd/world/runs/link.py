@@ -15,9 +15,9 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.message import RunEnded, RunnerFound, RunnerLost, RunRefused, RunStarted
-from jobschedd.model.run import SECOND, Ending, Instant, Run
+from jobschedd.model.run import SECOND, Asked, Instant, Run
 from jobschedd.runner.wire import VERSION, Frames, pack
-from jobschedd.world.runs.forms import found, order
+from jobschedd.world.runs.forms import ending, found, order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,8 +165,8 @@ class RunnerProcess:
     def start(self, runs: Sequence[tuple[Run, Launch, Instant]]) -> None:
         self._send({"start": [order(*start) for start in runs]}, [run.run_id for run, _, _ in runs])
 
-    def end(self, run_ids: Sequence[str], signal: int) -> None:
-        self._send({"end": list(run_ids), "signal": signal})
+    def end(self, run_ids: Sequence[str], signal: int, why: Asked = Asked.STOPPED) -> None:
+        self._send({"end": list(run_ids), "signal": signal, "why": why})
 
     def forget(self, run_ids: Sequence[str]) -> None:
         self._send({"recorded": list(run_ids)})
@@ -287,8 +287,7 @@ class RunnerProcess:
             case {"ended": ended}:
                 for run in ended:
                     self._forget(run["run_id"])
-                    ending = Ending(run["exit_code"], run["signal"], run["cpu_usec"], run["memory_peak"])
-                    self._inbox.put(RunEnded(run["run_id"], run["at"], ending))
+                    self._inbox.put(RunEnded(run["run_id"], run["at"], ending(run)))
             case {"output": run_id, "job": job_id, "text": text, "size": size}:
                 self._on_output(job_id, run_id, text, lambda: self._send({"took": size}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from jobschedd.model.record import (
     Rows,
 )
 from jobschedd.model.run import Cause, Run
+from jobschedd.model.waiting import Held
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
 from jobschedd.world.store.tidying import Tidying
@@ -159,6 +161,7 @@ class SqliteStore:
                 known={job_id: Known(*row) for job_id, *row in query(SQL.past_jobs, facts)},
                 owing=owing,
                 open=tuple(_open(row) for row in query(SQL.past_open)),
+                waiting=tuple(_held(row) for row in query(SQL.past_waiting)),
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
                 doubt=self._marker.read(),
@@ -267,8 +270,19 @@ def _failed(error: sqlite3.Error) -> RecordFailed:
 
 
 def _open(row: tuple[Any, ...]) -> Open:
-    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, pid, started_at = row
-    run = Run(
+    *run, pid, started_at = row
+    return Open(_run(run), pid, started_at)
+
+
+def _held(row: tuple[Any, ...]) -> Held:
+    *run, since, until, reason, variables = row
+    pairs = tuple((name, value) for name, value in json.loads(variables or "[]"))
+    return Held(_run(run), since, until, reason or "", pairs)
+
+
+def _run(row: Sequence[Any]) -> Run:
+    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised = row
+    return Run(
         run_id=run_id,
         job_id=job_id,
         scheduled_at=scheduled_at,
@@ -277,4 +291,3 @@ def _open(row: tuple[Any, ...]) -> Open:
         definition=definition,
         synchronised=bool(synchronised),
     )
-    return Open(run, pid, started_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from jobschedd.model.record import (
     Paused,
     TakenBack,
     Undefined,
+    Waits,
 )
 from jobschedd.model.run import SECOND, Run, make_run_id
 from jobschedd.world.store.statement import SQL
@@ -37,6 +39,11 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
             return execute(SQL.claim, values).rowcount == 1
         case Began(run_id, pid, started_at):
             execute(SQL.begin, (pid, started_at, run_id))
+        case Waits(held):
+            head = (*_head(held.run)[:3], held.run.attempt, *_head(held.run)[3:5])
+            variables = json.dumps(held.variables) if held.variables else None
+            row = (*head, held.reason or None, held.run.synchronised, host, held.since, held.until, variables)
+            execute(SQL.wait, row)
         case Ended(run_id, outcome, ended_at, ending):
             usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
             execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))

@@ -1,3 +1,3 @@
 UPDATE run
 SET outcome = ?, reason = ?, ended_at = ?, exit_code = ?, signal = ?, cpu_usec = ?, memory_peak = ?
-WHERE run_id = ? AND outcome = 'running'
+WHERE run_id = ? AND outcome IN ('running', 'waiting')

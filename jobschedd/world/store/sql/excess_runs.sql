@@ -1,2 +1,2 @@
-SELECT run_id, job_id, scheduled_at FROM run WHERE job_id = ? AND outcome <> 'running'
+SELECT run_id, job_id, scheduled_at FROM run WHERE job_id = ? AND outcome NOT IN ('running', 'waiting')
 ORDER BY scheduled_at DESC LIMIT ? OFFSET ?

@@ -46,8 +46,9 @@ class CannotRequest(Exception):  # noqa: N818 - a verdict in words
 class Target:
     """Where a request goes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, base: str = "") -> None:
         try:
+            url = urljoin(base, url)
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
@@ -82,6 +83,9 @@ class Answer:
         self.reason = response.reason
         self.location = response.headers.get("Location")
         self.body = response.read(READ)
+        # Of a body whose length was told, http.client does not say that it was cut off.
+        if response.length and len(self.body) < READ:
+            raise http.client.IncompleteRead(b"")
         self.more = len(self.body) == READ and response.read(1) != b""
 
 
@@ -102,7 +106,7 @@ class Exchange:
             follow = answer.status in _REDIRECTS and answer.location and self._request["method"] in ("GET", "HEAD")
             if self.expects(answer.status) or not follow:
                 return answer
-            came_from, target = target, Target(urljoin(target.url, answer.location))
+            came_from, target = target, Target(answer.location, target.url)
             if came_from.secure and not target.secure:
                 raise CannotRequest(f"it leads from https to {target}, where everybody could read along")
             public = public or address.is_global
@@ -177,7 +181,7 @@ def show(text: str) -> str:
 
 def _printable(character: str) -> str:
     plain = character.isprintable() or character == "\t"
-    return character if plain else character.encode("unicode_escape").decode("ascii")
+    return character if plain else repr(character)[1:-1]
 
 
 def give_up_root() -> None:

@@ -6,6 +6,7 @@ its Launch is made then, and kept.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails
 
+from jobschedd.model.document import read_document
+from jobschedd.model.error import BadFile
 from jobschedd.model.launch import Launch
 from jobschedd.model.rule import in_words
 from jobschedd.model.task.command import ExecuteCommand
@@ -126,7 +129,10 @@ def _fault_of(launch: Any) -> str:
             "env": dict(launch.env),
             "umask": f"{launch.umask:03o}",
         }
-        same = _LAUNCH.validate_python(values).launch(None)
+        written = read_document("launch.json", json.dumps(values).encode())
+        same = _LAUNCH.validate_python(written).launch(None)
+    except BadFile as error:
+        return str(error.problems[0])
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = {"command": "argv"}.get(str(first["loc"][0]), first["loc"][0])

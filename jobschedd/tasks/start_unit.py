@@ -30,7 +30,15 @@ KILLED = ("2", "3")
 """CLD_KILLED and CLD_DUMPED in ExecMainCode=: then ExecMainStatus= is a signal."""
 
 ASKED = (
-    *("LoadState", "LoadError", "ActiveState", "SubState", "RemainAfterExit", "ConditionResult"),
+    *(
+        "LoadState",
+        "LoadError",
+        "ActiveState",
+        "SubState",
+        "RemainAfterExit",
+        "ConditionResult",
+        "ConditionTimestampMonotonic",
+    ),
     *("Result", "ExecMainPID", "ExecMainCode", "ExecMainStatus"),
 )
 
@@ -109,9 +117,10 @@ def _why_not_loaded(state: dict[str, str]) -> str:
 
 
 def _success(state: dict[str, str]) -> str:
-    if state.get("ConditionResult") == "no":
+    # Where systemd has forgotten the unit meanwhile, as it may when one is over, its file was read anew: both say 0.
+    if state.get("ConditionResult") == "no" and state.get("ConditionTimestampMonotonic") != "0":
         return "its conditions are not met, so systemd has run nothing"
-    return "started" if state.get("ActiveState") == "active" else "succeeded"
+    return "started" if state.get("ActiveState") == "active" else "ended, and systemd reports no failure"
 
 
 def _failure(state: dict[str, str]) -> str:

@@ -103,9 +103,10 @@ class Exchange:
         public = False
         for _ in range(MOST_REDIRECTS + 1):
             answer, address = self._ask(target, first, public=public)
-            follow = answer.status in _REDIRECTS and answer.location and self._request["method"] in ("GET", "HEAD")
-            if self.expects(answer.status) or not follow:
+            if self.expects(answer.status) or answer.status not in _REDIRECTS or not answer.location:
                 return answer
+            if self._request["method"] not in ("GET", "HEAD"):
+                return answer  # whatever it changes is not to be changed twice
             came_from, target = target, Target(answer.location, target.url)
             if came_from.secure and not target.secure:
                 raise CannotRequest(f"it leads from https to {target}, where everybody could read along")

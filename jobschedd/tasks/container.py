@@ -62,20 +62,26 @@ def run(order: dict[str, Any], name: str) -> int:
     os.write(file, plain.encode())
     own = {variable for variable, _ in order["env"]}
     names = [*(variable for variable in told() if variable not in own), *odd]
+    client: subprocess.Popen[bytes] | None = None
+    asked = False
+
+    def stop(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        stopped = subprocess.run([order["engine"], "stop", "-t", str(GRACE), name], capture_output=True, check=False)
+        if stopped.returncode and client is not None:
+            client.terminate()  # there is no container yet: its image is still being fetched
+
+    signal.signal(signal.SIGTERM, stop)
     client = subprocess.Popen(
         arguments(order, name, f"/proc/self/fd/{file}", names),
         stdin=subprocess.DEVNULL,
         env=os.environ | odd,
         pass_fds=[file],
     )
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stopped = subprocess.run([order["engine"], "stop", "-t", str(GRACE), name], capture_output=True, check=False)
-        if stopped.returncode:
-            client.terminate()  # there is none yet: its image is still being fetched
-
-    signal.signal(signal.SIGTERM, stop)
+    if asked:
+        client.terminate()  # it was started while the stop was asked for
     code = client.wait()
     return code if code >= 0 else 128 - code
 

@@ -80,6 +80,7 @@ def run(unit: Unit) -> int:
         fail(f"cannot start {unit.name}: it is {before['ActiveState']} ({before['SubState']}) already")
     # What remains after its exit is never over; for a oneshot the start alone waits for the end of its process.
     waits = unit.is_service() and before["RemainAfterExit"] != "yes"
+    signal.signal(signal.SIGTERM, lambda *_: stop(unit))
     starting = subprocess.Popen(
         unit.call("start", *(["--wait"] if waits else []), "--", unit.name),
         stdin=subprocess.DEVNULL,
@@ -87,7 +88,6 @@ def run(unit: Unit) -> int:
         stderr=subprocess.PIPE,
         text=True,
     )
-    signal.signal(signal.SIGTERM, lambda *_: stop(unit))
     complaint = starting.communicate()[1]
     after = unit.read()
     if starting.returncode == 0:

@@ -401,15 +401,16 @@ def test_a_redirect_leads_neither_out_of_tls_nor_from_outside_to_inside(
 
 @as_root
 @pytest.mark.fault("A43")
-def test_a_request_is_sent_by_nobody_and_shows_its_secrets_to_nobody(runs: Runs, deaf: int) -> None:
-    made = launch(type="http_request", url=f"http://127.0.0.1:{deaf}/{SECRET}", headers={"A": SECRET}, body=SECRET)
+def test_a_request_is_sent_by_nobody_and_shows_its_secrets_to_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/{SECRET}"
         made = launch(type="http_request", url=url, headers={"A": SECRET}, body=SECRET)
-        run_id = runs.start(*made.argv, **circumstances(made))
+        asking = subprocess.Popen(made.argv, stdin=subprocess.PIPE, text=True, extra_groups=[0, 4], env={})
+        assert asking.stdin is not None
+        asking.stdin.write(made.stdin or "")
+        asking.stdin.close()
         with listening.accept()[0]:
-            pid = runs.process._given[run_id]
-            proc = Path(f"/proc/{pid}")
+            proc = Path(f"/proc/{asking.pid}")
             status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines())
             nobody = pwd.getpwnam("nobody")
             assert status["Uid"].split() == [str(nobody.pw_uid)] * 4
@@ -417,7 +418,8 @@ def test_a_request_is_sent_by_nobody_and_shows_its_secrets_to_nobody(runs: Runs,
             assert status["Groups"].strip() == ""
             assert SECRET not in (proc / "cmdline").read_text() + (proc / "environ").read_text()
             assert (proc / "mem").stat().st_uid == 0, "another process of nobody's could look into it"
-            runs.process.end([run_id], signal.SIGTERM)
+            asking.terminate()
+        assert asking.wait(PATIENCE) == -signal.SIGTERM
 
 
 @as_root
@@ -473,6 +475,29 @@ def test_an_engine_that_is_not_there_is_named(engine_name: str, other: str) -> N
         125,
         f'cannot run a container: {engine_name} is not installed; install it, or write "engine": "{other}"\n',
     )
+
+
+FETCHING = """#!/bin/sh
+[ "$1" = stop ] && exit 1
+echo fetching; exec sleep 600
+"""
+"""An engine that has no container yet."""
+
+
+def test_a_run_that_is_stopped_while_its_image_is_fetched_ends(engine: str) -> None:
+    Path(engine.partition(":")[0], "docker").write_text(FETCHING)
+    made = launch(type="container", engine="docker", image="x")
+    told = {"PATH": engine, "JOBSCHEDD_RUN_ID": "run", "JOBSCHEDD_JOB_ID": "job"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(made.argv, env=told, text=True, **pipes)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(made.stdin or "")
+    process.stdin.close()
+    assert process.stdout.readline() == "fetching\n"
+    process.terminate()
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+    process.stdout.close()
 
 
 OWN_CGROUPS = """

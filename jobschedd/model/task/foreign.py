@@ -37,8 +37,6 @@ class TaskType:
 
 TaskTypes = Mapping[str, TaskType]
 
-_LAUNCH = TypeAdapter(ExecuteCommand)
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -130,7 +128,7 @@ def _fault_of(launch: Any) -> str:
             "umask": f"{launch.umask:03o}",
         }
         written = read_document("launch.json", json.dumps(values).encode())
-        same = _LAUNCH.validate_python(written).launch(None)
+        same = TypeAdapter(ExecuteCommand).validate_python(written).launch(None)
     except BadFile as error:
         return str(error.problems[0])
     except ValidationError as error:

@@ -94,7 +94,7 @@ class Exchange:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
-        self.stage = "the host was not found"
+        self.stage = "nothing was sent"
         """What has not happened yet, for whoever has waited too long."""
 
     def make(self) -> Answer:
@@ -200,7 +200,7 @@ def give_up_root() -> None:
 
 
 def fail(sentence: str) -> NoReturn:
-    print(sentence, flush=True)
+    print("".join(map(_printable, sentence)), flush=True)  # it may name a host that a redirect has made up
     # The thread that waits for an answer is left where it is.
     os._exit(1)
 

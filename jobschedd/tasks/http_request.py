@@ -55,6 +55,8 @@ class Target:
             raise CannotRequest("it leads to an address that cannot be read") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CannotRequest("it leads to something that is neither http nor https")
+        if not all("!" <= character <= "~" for character in parts.hostname):
+            raise CannotRequest("it leads to an address that cannot be read")
         self.url = url
         self.secure = parts.scheme == "https"
         self.host = parts.hostname
@@ -200,7 +202,7 @@ def give_up_root() -> None:
 
 
 def fail(sentence: str) -> NoReturn:
-    print("".join(map(_printable, sentence)), flush=True)  # it may name a host that a redirect has made up
+    print(sentence, flush=True)
     # The thread that waits for an answer is left where it is.
     os._exit(1)
 

@@ -22,12 +22,8 @@ def tables() -> str:
     parts = [table(made, definitions, NOT_YET.keys())]
     for name, model in TASK_TYPES.items():
         text = definitions[model.__name__]
-        whole = "type" in model.NOT_YET
-        parts.append(
-            f"### Task type `{name}`\n\n{(model.__doc__ or '').strip()}" + (" *Not supported yet.*" if whole else "")
-        )
-        if not whole:
-            parts.append(table(text, definitions, model.NOT_YET))
+        parts.append(f"### Task type `{name}`\n\n{(model.__doc__ or '').strip()}")
+        parts.append(table(text, definitions, ()))
     return "\n\n".join(parts) + "\n"
 
 

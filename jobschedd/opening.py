@@ -17,6 +17,7 @@ from jobschedd.world.host import read_boot, read_machine
 from jobschedd.world.settings import load_settings
 from jobschedd.world.state import StateDirectory, open_directory
 from jobschedd.world.store import Marker, SqliteStore, record_path
+from jobschedd.world.task_types import InstalledTaskTypes
 from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Asked:
 def parser(settings: Settings) -> Callable[[str, str, bytes], Definition]:
     """How to read job files under these settings, with the zones that the machine has now."""
     zones = ZoneDatabase()
-    defaults = Defaults(zones.local(), settings.defaults, zones)
+    defaults = Defaults(zones.local(), settings.defaults, zones, InstalledTaskTypes())
     return lambda name, path, data: parse(name, path, data, defaults)
 
 

@@ -20,10 +20,10 @@ from jobschedd.model.layers import is_job_file
 from jobschedd.model.lint import lint
 from jobschedd.model.message import FileChange
 from jobschedd.model.places import places
-from jobschedd.model.task import ExecuteCommand
 from jobschedd.model.timing import Defaults
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.settings import load_settings
+from jobschedd.world.task_types import InstalledTaskTypes
 from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def report(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
 def check(paths: Sequence[str], settings: Settings) -> Iterator[Finding]:
     """Everything that is wrong or doubtful in these files, in the order the daemon would load them."""
     zones = ZoneDatabase()
-    defaults = Defaults(zones.local(), settings.defaults, zones)
+    defaults = Defaults(zones.local(), settings.defaults, zones, InstalledTaskTypes())
     catalog = Catalog()
     now = SystemClock().now()
     for name, path in files(paths):
@@ -127,12 +127,15 @@ def files(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def strangers(definition: Definition) -> Iterator[Problem]:
     """Users and groups that this machine does not know now. They may come; until then runs are refused."""
-    task = definition.job.task
-    if not isinstance(task, ExecuteCommand):
-        return
-    for key, name, look_up in (("user", task.user, pwd.getpwnam), ("group", task.group, grp.getgrnam)):
+    launch = definition.launch()
+    named = [("user", launch.user, pwd.getpwnam), ("group", launch.group, grp.getgrnam)]
+    named += [("groups", name, grp.getgrnam) for name in launch.groups or ()]
+    for key, name, look_up in named:
         try:
             if name is not None:
                 look_up(name)
         except KeyError:
-            yield Problem(f"task.{key}", f'no {key} "{name}" on this machine; runs will be refused until there is')
+            yield Problem(
+                f"task.{key}",
+                f'no {key.removesuffix("s")} "{name}" on this machine; runs will be refused until there is',
+            )

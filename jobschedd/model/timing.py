@@ -25,6 +25,7 @@ from jobschedd.model.schedule import (
     read_day,
 )
 from jobschedd.model.span import show_value
+from jobschedd.model.task import TaskTypes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Defaults:
     """`[defaults]` of the settings."""
     zones: Callable[[str], ZoneInfo] = ZoneInfo
     """A zone by its IANA name. Raises ValueError, OSError or KeyError."""
+    tasks: TaskTypes = field(default_factory=dict)
+    """The task types that other packages bring."""
 
 
 def open_zone(name: str, zones: Callable[[str], ZoneInfo]) -> ZoneInfo:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from jobschedd.model.document import Place, find_line, show_place
 from jobschedd.model.error import Problem
 from jobschedd.model.span import show_value
-from jobschedd.model.task import TASK_TYPES
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -21,6 +20,9 @@ _FORMS = {
     "task": 'write "task": {"type": "execute_command", "command": "/usr/bin/true"}',
     "type": 'write "type": "execute_command"',
     "command": 'write "command": "/usr/bin/true"',
+    "url": 'write "url": "https://example.org/ping"',
+    "image": 'write "image": "docker.io/library/alpine:3.20"',
+    "unit": 'write "unit": "backup.service"',
 }
 
 _KINDS = {
@@ -85,8 +87,7 @@ def _sentence(found: Any, place: Place, values: dict[str, Any], known_keys: Know
     if kind in ("unexpected_keyword_argument", "extra_forbidden", "unexpected_property"):
         return f"unknown key; {nearest(str(place[-1]), known_keys(place[:-1], values))}"
     if kind == "union_tag_invalid":
-        tag = str(values.get("task", {}).get("type"))
-        return f"cannot find a task type {show_value(tag)}; {nearest(tag, TASK_TYPES)}"
+        return f'cannot use {show_value(values["task"]["type"])} as a task type; write its name: "execute_command"'
     if kind == "literal_error":
         return f"cannot use {show_value(value)} here; write {context['expected'].replace(chr(39), chr(34))}"
     if kind in _KINDS:
@@ -109,14 +110,6 @@ def not_yet(values: dict[str, Any], keys: dict[str, tuple[Any, ...]]) -> list[Pr
         if key in values and not any(values[key] is plain or values[key] == plain for plain in harmless):
             what = show_value(values[key]) if key == "overlap" else "this key"
             problems.append(Problem(key, f"{what} is not supported yet; leave it out"))
-    task = values.get("task")
-    if isinstance(task, dict):
-        kind = str(task.get("type"))
-        unsupported = TASK_TYPES[kind].NOT_YET if kind in TASK_TYPES and hasattr(TASK_TYPES[kind], "NOT_YET") else ()
-        for key in unsupported:
-            if key in task:
-                what = f'the type "{kind}"' if key == "type" else "this key"
-                problems.append(Problem(f"task.{key}", f"{what} is not supported yet; {_FORMS['task']}"))
     return problems
 
 

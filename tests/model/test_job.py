@@ -282,20 +282,6 @@ def test_every_key_either_works_or_is_refused() -> None:
     assert NOT_YET.keys() == UNSUPPORTED.keys()
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        {"type": "http_request", "url": "https://example.org/"},
-        {"type": "container", "image": "alpine"},
-        {"type": "start_unit", "unit": "a.service"},
-        {"type": "execute_command", "command": "x", "env_file": "/etc/default/x"},
-    ],
-)
-def test_task_types_and_keys_of_later_versions_are_refused(task: dict[str, Any]) -> None:
-    (found,) = problems(job_values() | {"task": task})
-    assert "not supported yet" in found
-
-
 def test_defaults_stand_where_the_file_is_silent() -> None:
     defaults = Defaults(ZoneInfo("Europe/Berlin"), {"overlap": "allow", "timezone": "Asia/Tokyo"})
     made = parse("x.json", "x", job_file(), defaults)

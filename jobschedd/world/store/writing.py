@@ -42,8 +42,8 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
         case Waits(held):
             head = (*_head(held.run)[:3], held.run.attempt, *_head(held.run)[3:5])
             variables = json.dumps(held.variables) if held.variables else None
-            row = (*head, held.reason or None, held.run.synchronised, host, held.since, held.until, variables)
-            execute(SQL.wait, row)
+            waits = (*head, held.reason or None, held.run.synchronised, host, held.since, held.until, variables)
+            execute(SQL.wait, waits)
         case Ended(run_id, outcome, ended_at, ending):
             usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
             execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))

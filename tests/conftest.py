@@ -65,12 +65,10 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 def job_values(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> dict[str, Any]:
+    """`schedule` None: it has none. Nor is a key there whose value is None."""
     command = keys.pop("command", "true")
-    return {
-        "job_id": job_id,
-        "schedule": schedule,
-        "task": {"type": "execute_command", "command": command},
-    } | keys
+    values = {"job_id": job_id, "schedule": schedule, "task": {"type": "execute_command", "command": command}} | keys
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def job_file(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> bytes:

@@ -475,8 +475,10 @@ class Lives:
         self.files[job] = change(
             f"{job}.json", job, schedule,
             catch_up=draw.choice(["1m", "10m", "1d"]), coalesce=draw.random() < 0.5,
-            overlap=draw.choice(["skip", "allow"]), jitter=draw.choice([0, "2m"]),
-            on_lost=draw.choice(["record", "rerun"]),
+            overlap=draw.choice(["skip", "queue", "allow", "replace"]), jitter=draw.choice([0, "2m"]),
+            on_lost=draw.choice(["record", "rerun"]), timeout=draw.choice([None, "90s"]),
+            retry=draw.choice([None, {"attempts": 3, "delay": "30s"}]),
+            after=draw.choice([[], [f"other-{job}"]]),
         )  # fmt: skip
         return self.files[job]
 
@@ -513,7 +515,9 @@ class Lives:
 
     def live(self) -> None:
         world, draw = self.world, self.draw
-        match draw.randrange(12):
+        match draw.randrange(13):
+            case 12:
+                world.say(message.Configure(4, draw.choice([None, None, 1, 3])))
             case 0:
                 world.step_clock(draw.choice([5 * SECOND, 3 * MINUTE, HOUR]))
             case 1:
@@ -531,7 +535,7 @@ class Lives:
             case 4 | 5 | 6:
                 active = [active.run for active in world.scheduler._dispatch.running]
                 if active:
-                    world.end(draw.choice(active))
+                    world.end(draw.choice(active), exit_code=draw.choice([0, 0, 1]))
             case 7 if "full" in self.worse:
                 world.store.failing = draw.choice([None, RecordFailed("database or disk is full")])
             case 8 if "back" in self.worse:

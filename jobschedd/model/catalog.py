@@ -138,7 +138,7 @@ class Catalog:
         if cycle is None:
             return change
         self._circular[change.name] = change
-        way = " after ".join((*reversed(cycle), cycle[-1]))
+        way = " after ".join((cycle[0], *reversed(cycle)))
         text = f"cannot run {way}: a cycle; leave one of them out"
         return replace(change, definition=None, problems=(Problem("after", text),))
 

@@ -1,0 +1,465 @@
+"""Who starts, who waits, who is ended, and who is tried again."""
+
+from __future__ import annotations
+
+import signal
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from jobschedd.model import event, message
+from jobschedd.model.record import RecordFailed
+from jobschedd.model.run import HOUR, MINUTE, SECOND, Asked, Ending, Outcome
+from tests.conftest import World, at, change, local
+
+EIGHT = at("2026-11-23 08:00:30")
+
+
+def started(world: World) -> list[tuple[str, str, int]]:
+    """Job, time of its instant, and attempt of every start."""
+    return [(run.job_id, local(run.scheduled_at)[11:19], run.attempt) for run, _ in world.runner.started]
+
+
+def begin(world: World, number: int = -1) -> None:
+    """Its process runs."""
+    run, _ = world.runner.started[number]
+    world.say(message.RunStarted(run.run_id, 4711, world.clock.wall))
+
+
+def end(world: World, number: int = -1, exit_code: int = 0, **keys: Any) -> None:
+    run, _ = world.runner.started[number]
+    world.say(message.RunEnded(run.run_id, world.clock.wall, Ending(exit_code, None, 1000, 4096, **keys)))
+
+
+def fates(world: World) -> list[tuple[str, str, str]]:
+    """Instant, outcome and reason of everything on the record."""
+    world.pass_time(SECOND)
+    rows = world.store.rows(
+        "SELECT scheduled_at, outcome, coalesce(reason, '') FROM run UNION ALL"
+        " SELECT scheduled_at, outcome, reason FROM passed ORDER BY 1"
+    )
+    return [(local(instant)[11:19], outcome, reason) for instant, outcome, reason in rows]
+
+
+def left(world: World, later: int, **keys: Any) -> World:
+    """The next daemon on the same record."""
+    world.store.failing = None
+    after = World(world.clock.wall + later, store=world.store, loading=True, **keys)
+    after.clock.ids = world.clock.ids + 1_000
+    after.say(message.RunnerFound())
+    return after
+
+
+# -- overlap ---------------------------------------------------------------------------------------------------------
+
+
+def test_queue_lets_one_wait_and_skips_the_others(world: World) -> None:
+    world.load(change("a.json", "a", overlap="queue"))
+    for _ in range(3):
+        world.pass_time(MINUTE)
+    assert started(world) == [("a", "08:01:00", 1)]
+    assert world.status().waiting == 1
+    end(world)
+    assert started(world) == [("a", "08:01:00", 1), ("a", "08:02:00", 1)]
+    assert world.runner.started[1][0].cause == "schedule"
+    assert fates(world)[1:] == [
+        ("08:02:00", "running", ""),
+        ("08:03:00", "skipped", "overlap: the last run is still going, and one waits already"),
+    ]
+
+
+def test_who_waits_is_on_the_record_before_it_starts(world: World) -> None:
+    world.load(change("a.json", "a", overlap="queue"))
+    world.pass_time(2 * MINUTE)
+    world.pass_time(MINUTE)
+    assert ("08:03:00", "waiting", "overlap: the last run has to end first") in fates(world)
+    assert world.said(event.RunWaits)[0].reason == "overlap: the last run has to end first"
+
+
+def test_who_waits_waits_on_after_a_restart_and_starts_once(world: World) -> None:
+    world.load(change("a.json", "a", "0 8 * * *", overlap="queue"), change("b.json", "b", "1 8 * * *"))
+    world.say(message.Configure(4, 1))
+    world.load(change("c.json", "c", "1 8 * * *"))
+    world.pass_time(MINUTE)
+    world.pass_time(SECOND)
+    assert started(world) == [("b", "08:01:00", 1)]
+    after = left(world, SECOND)
+    after.load(change("b.json", "b", "1 8 * * *"), change("c.json", "c", "1 8 * * *"))
+    after.say(message.FirstLoadDone())
+    assert started(after) == [("c", "08:01:00", 1)]
+    end(after)
+    third = left(after, SECOND)
+    third.load(change("c.json", "c", "1 8 * * *"))
+    third.say(message.FirstLoadDone())
+    assert started(third) == []
+
+
+def test_what_waits_for_a_job_that_is_gone_is_given_up(world: World) -> None:
+    world.load(change("a.json", "a", overlap="queue"))
+    world.pass_time(MINUTE)
+    world.pass_time(MINUTE)
+    world.load(change("a.json"))
+    assert fates(world)[1] == ("08:02:00", "skipped", "withdrawn: the job was removed")
+    end(world)
+    assert len(world.runner.started) == 1
+
+
+def test_replace_ends_the_old_run_and_then_starts_the_new_one(world: World) -> None:
+    world.load(change("a.json", "a", overlap="replace", kill_after="5s"))
+    world.pass_time(MINUTE)
+    begin(world)
+    world.pass_time(MINUTE)
+    first = world.runner.started[0][0].run_id
+    assert world.runner.ended == [((first,), signal.SIGTERM)]
+    assert len(world.runner.started) == 1
+    world.pass_time(5 * SECOND)
+    assert world.runner.ended[1:] == [((first,), signal.SIGKILL)]
+    world.end(world.runner.started[0][0], exit_code=None, signal=9)
+    assert started(world)[1:] == [("a", "08:02:00", 1)]
+    assert fates(world)[0] == ("08:01:00", "stopped", "replaced by a newer start")
+
+
+def test_replace_ends_a_run_once_however_often_it_is_replaced(world: World) -> None:
+    world.load(change("a.json", "a", overlap="replace", kill_after="1h"))
+    for _ in range(4):
+        world.pass_time(MINUTE)
+    assert len(world.runner.ended) == 1
+    end(world, asked=Asked.STOPPED)
+    assert started(world)[1:] == [("a", "08:04:00", 1)]
+    assert [fate[1] for fate in fates(world)] == ["stopped", "skipped", "skipped", "running"]
+
+
+# -- max_running -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F26")
+def test_no_more_runs_go_on_than_the_settings_allow_and_jobs_take_turns(world: World) -> None:
+    world.say(message.Configure(4, 2))
+    # One of them brings many, and the others do not wait for all of them.
+    world.load(change("a.json", "a", "* * * * * */10", overlap="allow"), change("b.json", "b"), change("c.json", "c"))
+    for _ in range(6):
+        world.pass_time(10 * SECOND)
+    assert len(world.runner.started) == 2
+    order = []
+    while world.scheduler._dispatch.running:
+        world.end(world.runner.started[len(order)][0])
+        order.append(world.runner.started[len(order)][0].job_id)
+    assert order[2:6] == ["a", "b", "c", "a"]
+
+
+def test_who_waits_for_room_too_long_is_skipped_by_the_limit(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(change("a.json", "a", "1 8 * * *"), change("b.json", "b", "1 8 * * *", catch_up="10m"))
+    world.pass_time(MINUTE)
+    world.pass_time(11 * MINUTE)
+    end(world)
+    assert started(world) == [("a", "08:01:00", 1)]
+    assert ("08:01:00", "skipped", "limit: max_running = 1 runs go on already, for too long") in fates(world)
+
+
+def test_whoever_comes_does_not_overtake_who_waits(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(change("a.json", "a", "1 8 * * *"), change("z.json", "z", "1 8 * * *"))
+    world.pass_time(MINUTE)
+    world.load(change("b.json", "b", "2 8 * * *"))
+    world.clock.advance(MINUTE)
+    run = world.runner.started[0][0]
+    world.say(message.RunEnded(run.run_id, world.clock.wall, Ending(0, None, 1, 1)))
+    assert [job for job, _, _ in started(world)] == ["a", "z"]
+
+
+def test_a_higher_limit_counts_at_once(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(*(change(f"{job}.json", job, "1 8 * * *") for job in "abcd"))
+    world.pass_time(MINUTE)
+    world.say(message.Configure(4, 3))
+    assert len(world.runner.started) == 3
+
+
+# -- timeouts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F35")
+def test_a_run_that_takes_too_long_is_asked_to_end_and_then_made_to(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", timeout="5m", kill_after="20s"))
+    world.pass_time(MINUTE)
+    begin(world)
+    run = world.runner.started[0][0].run_id
+    world.pass_time(5 * MINUTE - SECOND)
+    assert world.runner.ended == []
+    world.pass_time(SECOND)
+    assert world.runner.ended == [((run,), signal.SIGTERM)]
+    world.pass_time(20 * SECOND)
+    assert world.runner.ended[1:] == [((run,), signal.SIGKILL)]
+    world.end(world.runner.started[0][0], exit_code=None, signal=9)
+    assert fates(world) == [("08:01:00", "timed_out", "ran longer than its timeout of 5min")]
+
+
+def test_the_wake_up_for_a_timeout_is_on_time(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", timeout="5m"))
+    world.pass_time(MINUTE)
+    begin(world)
+    world.pass_time(SECOND)
+    assert world.scheduler._dispatch.ends.next_moment(world.clock.wall) == world.clock.wall + 5 * MINUTE - SECOND
+
+
+@pytest.mark.parametrize("what", ["step", "suspend"])
+def test_neither_a_step_nor_a_suspend_uses_up_a_timeout(world: World, what: str) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", timeout="5m"))
+    world.pass_time(MINUTE)
+    begin(world)
+    world.step_clock(HOUR) if what == "step" else world.sleep(HOUR)
+    assert world.runner.ended == []
+    world.pass_time(5 * MINUTE)
+    assert len(world.runner.ended) == 1
+
+
+def test_an_adopted_run_has_what_is_left_of_its_time(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", timeout="5m"))
+    world.pass_time(MINUTE)
+    begin(world)
+    run = world.runner.started[0][0]
+    world.pass_time(SECOND)
+    after = World(world.clock.wall + 2 * MINUTE, store=world.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, 4711, run.scheduled_at),)))
+    after.pass_time(2 * MINUTE)
+    assert after.runner.ended == []
+    after.pass_time(MINUTE)
+    assert after.runner.ended == [((run.run_id,), signal.SIGTERM)]
+
+
+def test_an_end_that_the_last_daemon_asked_for_is_told_as_such(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *"))
+    world.pass_time(MINUTE)
+    end(world, asked=Asked.TIMED_OUT)
+    assert world.said(event.RunFinished)[0].outcome is Outcome.TIMED_OUT
+
+
+@pytest.mark.fault("F41")
+def test_a_run_that_cannot_be_killed_is_told_and_holds_up_nobody(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", timeout="1m"), change("b.json", "b"))
+    world.pass_time(MINUTE)
+    begin(world, 0)
+    for _ in range(8):
+        world.pass_time(20 * SECOND)
+        for run, _ in world.runner.started[1:]:
+            world.end(run)
+    assert world.said(event.RunUnkillable)[0].run.job_id == "a"
+    assert len([job for job, _, _ in started(world) if job == "b"]) == 4
+    reply: SimpleQueue[message.Status] = SimpleQueue()
+    world.say(message.Stop(reply))
+    assert reply.get_nowait().running == 1
+
+
+# -- retry -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_tried_again_with_growing_delays_and_each_attempt_is_a_record(world: World) -> None:
+    world.load(
+        change("a.json", "a", "1 8 * * *", retry={"attempts": 4, "delay": "10s", "factor": 3, "max_delay": "1m"})
+    )
+    world.pass_time(MINUTE)
+    waited = []
+    for _ in range(3):
+        end(world, exit_code=1)
+        first = world.scheduler._dispatch.admission.waiting.first()
+        assert first is not None
+        waited.append((first - world.clock.wall) / SECOND)
+        world.pass_time(first - world.clock.wall - 1)
+        before = len(world.runner.started)
+        world.pass_time(1)
+        assert len(world.runner.started) == before + 1
+    assert 10 <= waited[0] <= 11
+    assert 30 <= waited[1] <= 33
+    assert 60 <= waited[2] <= 66
+    end(world, exit_code=1)
+    world.pass_time(HOUR)
+    assert started(world) == [("a", "08:01:00", attempt) for attempt in (1, 2, 3, 4)]
+    assert [run.cause for run, _ in world.runner.started] == ["schedule", "retry", "retry", "retry"]
+    assert [outcome for _, outcome, _ in fates(world)] == ["failed"] * 4
+
+
+def test_a_success_ends_the_attempts(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", retry={"delay": "10s"}))
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    end(world)
+    world.pass_time(HOUR)
+    assert len(world.runner.started) == 2
+
+
+def test_what_was_stopped_on_purpose_is_not_tried_again(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", retry={}))
+    world.pass_time(MINUTE)
+    end(world, exit_code=1, asked=Asked.STOPPED)
+    assert world.status().waiting == 0
+
+
+def test_a_start_that_is_not_possible_is_tried_again_too(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", retry={"delay": "10s"}))
+    world.pass_time(MINUTE)
+    world.say(message.RunRefused(world.runner.started[0][0].run_id, "no such program: /nfs/backup"))
+    world.pass_time(MINUTE)
+    assert started(world) == [("a", "08:01:00", 1), ("a", "08:01:00", 2)]
+    assert fates(world)[0] == ("08:01:00", "skipped", "cannot_start: no such program: /nfs/backup")
+
+
+def test_a_retry_survives_the_daemon_and_comes_at_its_time(world: World) -> None:
+    job = change("a.json", "a", "1 8 * * *", retry={"delay": "10m"})
+    world.load(job)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(SECOND)
+    after = left(world, MINUTE)
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    assert started(after) == []
+    after.pass_time(12 * MINUTE)
+    assert started(after) == [("a", "08:01:00", 2)]
+
+
+def test_a_retry_whose_start_was_claimed_is_never_made_again(world: World) -> None:
+    """The daemon dies between the claim and the start, or right after it."""
+    job = change("a.json", "a", "1 8 * * *", retry={"delay": "10s"})
+    world.load(job)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    assert len(world.runner.started) == 2
+    after = left(world, MINUTE)
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    after.pass_time(HOUR)
+    assert started(after) == []
+    assert [outcome for _, outcome, _ in fates(after)] == ["failed", "lost"]
+
+
+def test_a_retry_of_a_degraded_daemon_that_died_is_in_doubt_and_not_made(world: World) -> None:
+    job = change("a.json", "a", "1 8 * * *", retry={"delay": "10m"})
+    world.load(job)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(SECOND)
+    world.store.failing = RecordFailed("database or disk is full")
+    world.pass_time(12 * MINUTE)
+    assert len(world.runner.started) == 2  # it goes on, and nobody can write that down
+    after = left(world, MINUTE)
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    after.pass_time(HOUR)
+    assert started(after) == []
+    assert fates(after)[-1][1] == "lost"
+
+
+def test_a_step_of_the_clock_makes_no_retry_early_or_late(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *", retry={"delay": "10m"}))
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.step_clock(5 * HOUR)
+    assert len(world.runner.started) == 1
+    world.step_clock(-9 * HOUR)
+    world.pass_time(11 * MINUTE)
+    assert started(world)[1:] == [("a", "08:01:00", 2)]
+
+
+# -- after -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_runs_when_the_one_before_it_succeeds(world: World) -> None:
+    world.load(change("a.json", "a", "1 8 * * *"), change("b.json", "b", None, after=["a"]))
+    world.pass_time(MINUTE)
+    world.pass_time(3 * SECOND)
+    end(world)
+    assert started(world) == [("a", "08:01:00", 1), ("b", "08:01:33", 1)]
+    assert world.runner.started[1][0].cause == "after"
+
+
+@pytest.mark.parametrize(
+    ("on", "exit_code", "runs"),
+    [("success", 1, False), ("failure", 1, True), ("failure", 0, False), ("end", 0, True), ("end", 1, True)],
+)
+def test_what_a_job_waits_for_is_what_counts(world: World, on: str, exit_code: int, runs: bool) -> None:
+    world.load(change("a.json", "a", "1 8 * * *"), change("b.json", "b", None, after=[{"job": "a", "on": on}]))
+    world.pass_time(MINUTE)
+    end(world, exit_code=exit_code)
+    assert (len(world.runner.started) == 2) is runs
+
+
+def test_a_failure_counts_when_the_last_attempt_has_failed(world: World) -> None:
+    world.load(
+        change("a.json", "a", "1 8 * * *", retry={"attempts": 2, "delay": "10s"}),
+        change("b.json", "b", None, after=[{"job": "a", "on": "failure"}]),
+    )
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    assert [job for job, _, _ in started(world)] == ["a", "a"]
+    end(world, exit_code=1)
+    assert [job for job, _, _ in started(world)] == ["a", "a", "b"]
+
+
+def test_who_comes_after_a_run_that_ended_while_the_daemon_stopped_runs_at_the_next_start(world: World) -> None:
+    jobs = change("a.json", "a", "1 8 * * *"), change("b.json", "b", None, after=["a"])
+    world.load(*jobs)
+    world.pass_time(MINUTE)
+    world.say(message.Stop(SimpleQueue()))
+    end(world)
+    world.say(message.Close(SimpleQueue()))
+    after = left(world, MINUTE)
+    after.load(*jobs)
+    after.say(message.FirstLoadDone())
+    assert [job for job, _, _ in started(after)] == ["b"]
+
+
+def test_a_cycle_is_a_problem_of_the_file_that_closes_it_and_heals_with_the_others(world: World) -> None:
+    world.load(
+        change("a.json", "a", "1 8 * * *", after=["c"]),
+        change("b.json", "b", None, after=["a"]),
+        change("c.json", "c", None, after=["b"]),
+    )
+    (found,) = world.said(event.ProblemFound)
+    assert found.path.endswith("c.json")
+    assert str(found.problems[0]) == "after: cannot run c after b after a after c: a cycle; leave one of them out"
+    world.load(change("a.json", "a", "1 8 * * *"))
+    assert world.status().problems == 0
+    world.pass_time(MINUTE)
+    end(world)
+    end(world)
+    assert [job for job, _, _ in started(world)] == ["a", "b", "c"]
+
+
+# -- watch -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_that_arrive_start_their_job_and_are_named_to_it(world: World) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in/*.csv"}))
+    assert world.watches.watched["a"].path == "/srv/in/*.csv"
+    world.say(message.FilesArrived("a", ("/srv/in/x.csv",)))
+    run, launch = world.runner.started[0]
+    assert run.cause == "watch"
+    assert ("JOBSCHEDD_PATH", "/srv/in/x.csv") in launch.env
+    world.load(change("a.json"))
+    assert world.watches.watched == {}
+
+
+def test_files_that_arrive_while_the_job_runs_wait_with_their_names_over_a_restart_too(world: World) -> None:
+    job = change("a.json", "a", None, watch={"path": "/srv/in"}, overlap="queue")
+    world.load(job)
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    world.pass_time(SECOND)
+    world.say(message.FilesArrived("a", ("/srv/in/2",)))
+    world.pass_time(SECOND)
+    after = left(world, MINUTE)
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    assert [dict(launch.env)["JOBSCHEDD_PATH"] for _, launch in after.runner.started] == ["/srv/in/2"]
+
+
+def test_a_paused_job_lets_files_pass_and_says_so(world: World) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in"}))
+    world.say(message.Pause("a", SimpleQueue()))
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    assert world.runner.started == []
+    assert [fate[1:] for fate in fates(world)] == [("skipped", "paused")]

@@ -646,3 +646,48 @@ def test_no_program_begins_before_its_moment(runs: Runs) -> None:
 def test_a_terminal_s_interrupt_does_not_reach_the_runner(runs: Runs) -> None:
     assert runs.process.pid is not None
     assert os.getsid(runs.process.pid) == runs.process.pid
+
+
+OLDER = """#!/bin/sh
+exec {python} -I -c '
+import sys
+from jobschedd.runner import wire
+wire.VERSION = 2
+from jobschedd.runner.__main__ import main
+main()' "$4" "$5"
+"""
+
+
+@pytest.mark.fault("F05")
+def test_a_runner_of_an_older_version_drains_beside_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = tmp_path / "python"
+    older.write_text(OLDER.format(python=sys.executable))
+    older.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(older))
+        patch.setattr("jobschedd.world.runs.link.VERSION", 2)
+        first = Runs()
+        going = first.start(*SHELL, f"while [ ! -e {tmp_path}/end ]; do sleep 0.05; done; exit 7")
+        stubborn = first.start("sleep", "1000")
+        first.next(RunStarted, stubborn)
+        old = first.process.pid
+        first.process.close()
+
+    second = Runs(first.directory)
+    assert {run.run.run_id for run in second.next(RunnerFound).runs} == {going, stubborn}
+    assert second.process.pid != old
+    assert second.shell("echo by the new one") == "by the new one\n"
+    second.process.close()
+
+    # And again: the next daemon finds both.
+    third = Runs(first.directory)
+    assert {run.run.run_id for run in third.next(RunnerFound).runs} == {going, stubborn}
+    (tmp_path / "end").touch()
+    assert third.next(RunEnded, going).ending.exit_code == 7
+    third.process.end([stubborn], signal.SIGKILL)
+    assert third.next(RunEnded, stubborn).ending.signal == signal.SIGKILL
+    assert old is not None
+    assert third.shell("echo still here") == "still here\n"
+    third.process.close()
+    await_gone(old)
+    shutil.rmtree(first.directory)

@@ -8,7 +8,7 @@ from typing import Any
 from jobschedd.model.event import show_instant
 from jobschedd.model.launch import Launch
 from jobschedd.model.message import RunFound
-from jobschedd.model.run import Asked, Cause, Ending, Instant, Run
+from jobschedd.model.run import SECOND, Asked, Cause, Ending, Instant, Run
 
 
 def found(told: dict[str, Any]) -> RunFound:
@@ -23,8 +23,9 @@ def found(told: dict[str, Any]) -> RunFound:
         attempt=note["attempt"],
         definition=note["definition"],
         synchronised=note["synchronised"],
-        timeout=note["timeout"],
-        kill_after=note["kill_after"],
+        # What follows an older runner does not tell.
+        timeout=note.get("timeout"),
+        kill_after=note.get("kill_after", 10 * SECOND),
     )
     return RunFound(run, told["pid"], told["at"])
 
@@ -35,8 +36,8 @@ def ending(told: dict[str, Any]) -> Ending:
         signal=told["signal"],
         cpu_usec=told["cpu_usec"],
         memory_peak=told["memory_peak"],
-        reason=told["reason"],
-        asked=Asked(told["asked"]),
+        reason=told.get("reason", ""),
+        asked=Asked(told.get("asked", "")),
     )
 
 

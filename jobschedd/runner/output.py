@@ -107,6 +107,10 @@ class Pipes:
         self._heard = False
         self.took(self._on_the_way)
 
+    def somebody_hears(self) -> None:
+        """A daemon has come."""
+        self._heard = True
+
     def finish(self, pipe: Pipe) -> None:
         """Pass on what is in it now, and close it. Whoever the run leaves behind may hold it open; nobody waits."""
         if pipe.fd < 0:

@@ -83,6 +83,7 @@ class Runner:
         runs += [{"run": order["run"], "pid": None, "at": None} for order in self._starting.orders]
         runs += [{"run": note, "pid": None, "at": note.get("began")} for _, _, note in self._unrecorded.values()]
         controllers = sorted(self._bounds.controllers)
+        self._pipes.somebody_hears()
         self._line.say({"hello": VERSION, "pid": os.getpid(), "runs": runs, "controllers": controllers})
         for kind, answer, _ in self._unrecorded.values():
             self._line.say({kind: [answer]})

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
+    from jobschedd.model.part import Watch
     from jobschedd.model.record import Doubt, Entry, Past
     from jobschedd.model.run import Instant, Run
 
@@ -59,6 +60,13 @@ class Runner(Protocol):
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """The ends of these are on the record; until then they are told to each daemon anew. Never blocks."""
+
+
+class Watches(Protocol):
+    """Watches files for jobs. What arrives comes as FilesArrived in the inbox."""
+
+    def watch(self, job_id: str, watch: Watch | None) -> None:
+        """Watch for this job what it says now; None: no longer. The same again changes nothing. Never blocks."""
 
 
 class Store(Protocol):

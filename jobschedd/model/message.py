@@ -169,7 +169,15 @@ class Closed:
     unwritten: int
 
 
+@dataclass(frozen=True, slots=True)
+class FilesArrived:
+    """A batch of the files that a job watches for has come to rest; sorted, few enough for one run's environment."""
+
+    job_id: str
+    paths: tuple[str, ...]
+
+
 FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
 Asked = AskStatus | AskNext | Pause | Resume
 Leaving = Stop | EndRuns | Close
-Message = JobsChanged | FirstLoadDone | Configure | FromRunner | Asked | Leaving
+Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving

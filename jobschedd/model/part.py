@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from jobschedd.model.rule import CLOSED, Duration, JobId, Path, SomeTime, Whole
+from jobschedd.model.rule import CLOSED, Duration, JobId, SomeTime, Whole
 from jobschedd.model.run import MINUTE, SECOND
+from jobschedd.model.watch import WatchPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
@@ -44,5 +45,5 @@ AFTER_SCHEMA = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=CLOSED)
 class Watch:
-    path: Path
+    path: WatchPath
     settle: Duration = Field(default=2 * SECOND, json_schema_extra={"default": "2s"})

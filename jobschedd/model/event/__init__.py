@@ -31,6 +31,7 @@ from jobschedd.model.event.record import (
     RecordUnwritten,
 )
 from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished
+from jobschedd.model.event.watch import ArrivalsRefused, WatchChanged
 
 KINDS: tuple[type[Event], ...] = (
     DaemonStarted,
@@ -53,6 +54,8 @@ KINDS: tuple[type[Event], ...] = (
     ClockUnsynchronised,
     RunnerDied,
     DirectoryChanged,
+    WatchChanged,
+    ArrivalsRefused,
     RecordFailing,
     RecordHealed,
     RecordSetAside,
@@ -71,6 +74,7 @@ __all__ = [
     "KINDS",
     "NOTICE",
     "WARNING",
+    "ArrivalsRefused",
     "ClaimRefused",
     "ClockStepped",
     "ClockUnsynchronised",
@@ -101,5 +105,6 @@ __all__ = [
     "SettingsRefused",
     "StateDumped",
     "ThreadFailed",
+    "WatchChanged",
     "show_instant",
 ]

@@ -10,15 +10,16 @@ import gc
 import logging
 import os
 import signal
-import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from jobschedd import __version__
+from jobschedd.dump import stacks
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.run import SECOND
@@ -34,6 +35,7 @@ from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import RuntimeDirectory, StateDirectory
+from jobschedd.world.watch import FileWatches
 
 MOST_LEAD = 20_000
 """Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""
@@ -44,7 +46,7 @@ HEALTH_EVERY = 60.0
 ANSWER_WITHIN = 10.0
 """Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
 
-OUR_THREADS = ("scheduler", "loader", "runner-link", "log")
+OUR_THREADS = ("scheduler", "loader", "runner-link", "log", "watches")
 """watchdog's are the loader's to replace."""
 
 
@@ -69,15 +71,6 @@ class Loading(Enum):
     """It is, and a reload was asked for meanwhile."""
 
 
-def stacks() -> str:
-    """What every thread is doing."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    return "\n".join(
-        f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
-        for ident, frame in sys._current_frames().items()  # noqa: SLF001 - the documented way to see other threads
-    )
-
-
 class Daemon:
     """One instance, from its first line to its last."""
 
@@ -97,6 +90,7 @@ class Daemon:
             journal=JOURNAL_STREAMS if chosen == "journal" else None,
         )
         self._to_scheduler = to_scheduler
+        self._watches = FileWatches(to_scheduler, self._log, self._clock, rescan_every=self._settings.rescan_every)
         self._loader = Loader(
             self._settings.jobs_dirs,
             parser(self._settings),
@@ -122,6 +116,7 @@ class Daemon:
             clock=self._clock,
             runner=self._runner,
             store=store,
+            watches=self._watches,
             listen=self._log,
             host=host,
             past=past,
@@ -142,12 +137,14 @@ class Daemon:
         if past.set_aside:
             self._log(event.RecordSetAside("it could not be read", past.set_aside))
         try:
+            self._watches.open()
             self._runner.open(past.open)
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
             self._load()
             code = self._serve(began)
             self._loader.stop()
+            self._watches.close()
             self._runner.close()
         finally:
             self._log.close()
@@ -211,7 +208,7 @@ class Daemon:
 
     def _show_life(self) -> None:
         """Feed the watchdog, but only when every thread is alive and the scheduler has answered."""
-        for thread in (self._loader, self._log, self._runner):
+        for thread in (self._loader, self._log, self._runner, self._watches):
             if not thread.alive():
                 self._log(event.ThreadFailed(type(thread).__name__, "it has ended"))
                 self._inbox.put(Failed(type(thread).__name__))
@@ -273,22 +270,10 @@ class Daemon:
                 self._to_scheduler.put(message.EndRuns(signal.SIGKILL))
                 self._await_idle(monotonic() + ANSWER_WITHIN)
         self._to_scheduler.put(message.Close(self._inbox))
-        self._await_closed(monotonic() + ANSWER_WITHIN)
+        closed = self._await(monotonic() + ANSWER_WITHIN, lambda received: isinstance(received, message.Closed))
+        if isinstance(closed, message.Closed) and closed.unwritten:
+            self._log(event.RecordUnwritten(closed.unwritten))
         return 0
-
-    def _await_closed(self, deadline: float) -> None:
-        """Until the scheduler has written what is to be written; what it cannot write is said."""
-        while (left := deadline - monotonic()) > 0:
-            try:
-                received = self._inbox.get(timeout=left)
-            except Empty:
-                break
-            if isinstance(received, Failed):
-                break
-            if isinstance(received, message.Closed):
-                if received.unwritten:
-                    self._log(event.RecordUnwritten(received.unwritten))
-                return
 
     def _await_idle(self, deadline: float, *, first: bool = False) -> int:
         """How many runs are left when the scheduler answers that none is, the deadline is over, or a signal comes.
@@ -296,16 +281,26 @@ class Daemon:
         With `first` the scheduler's first answer is enough.
         """
         running = 1
+
+        def is_enough(received: object) -> bool:
+            nonlocal running
+            if isinstance(received, message.Status):
+                running = received.running
+                return first or not running
+            return received in (signal.SIGTERM, signal.SIGINT)  # a second signal does not wait
+
+        self._await(deadline, is_enough)
+        return running
+
+    def _await(self, deadline: float, is_enough: Callable[[object], bool]) -> object:
+        """What the inbox brings that is enough; None: nothing did, or a thread has failed."""
         while (left := deadline - monotonic()) > 0:
             try:
                 received = self._inbox.get(timeout=left)
             except Empty:
                 break
-            match received:
-                case message.Status():
-                    running = received.running
-                    if first or not running:
-                        break
-                case signal.SIGTERM | signal.SIGINT | Failed():
-                    break  # a second signal does not wait
-        return running
+            if is_enough(received):
+                return received
+            if isinstance(received, Failed):
+                break
+        return None

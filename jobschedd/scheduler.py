@@ -257,7 +257,8 @@ class Scheduler:
                 for stretch in self._dispatch.timetable.withdraw(definition, now):
                     self._dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, GONE, now)
                 self._record.note(Undefined(job_id, now))
-                self._watches.watch(job_id, None)
+                if definition.job.watch is not None:
+                    self._watches.watch(job_id, None)
                 self._listen(event.JobRemoved(job_id, definition.path))
             case Troubled(path, problems, kept):
                 self._listen(event.ProblemFound(path, problems, kept))
@@ -287,7 +288,9 @@ class Scheduler:
         self._recovery.go_on_waiting(definition, now)
         for run in self._supervision.take_lost(job_id):
             self._supervision.lose(run, definition, now)
-        self._watches.watch(job_id, definition.job.watch if definition.job.enabled else None)
+        watch = definition.job.watch if definition.job.enabled else None
+        if watch is not None or (replaced is not None and replaced.job.watch is not None):
+            self._watches.watch(job_id, watch)
         self._listen(event.JobLoaded(definition, replaced is not None, self._dispatch.timetable.due(job_id), now, bulk))
 
     def _status(self) -> message.Status:

@@ -31,6 +31,7 @@ from jobschedd.model.event.record import (
     RecordUnwritten,
 )
 from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished, RunUnkillable, RunWaits
+from jobschedd.model.event.watch import ArrivalsRefused, WatchChanged
 
 KINDS: tuple[type[Event], ...] = (
     DaemonStarted,
@@ -55,6 +56,8 @@ KINDS: tuple[type[Event], ...] = (
     ClockUnsynchronised,
     RunnerDied,
     DirectoryChanged,
+    WatchChanged,
+    ArrivalsRefused,
     RecordFailing,
     RecordHealed,
     RecordSetAside,
@@ -73,6 +76,7 @@ __all__ = [
     "KINDS",
     "NOTICE",
     "WARNING",
+    "ArrivalsRefused",
     "ClaimRefused",
     "ClockStepped",
     "ClockUnsynchronised",
@@ -105,5 +109,6 @@ __all__ = [
     "SettingsRefused",
     "StateDumped",
     "ThreadFailed",
+    "WatchChanged",
     "show_instant",
 ]

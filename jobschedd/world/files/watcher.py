@@ -1,26 +1,24 @@
 """Hints from the kernel that something in a directory may have changed.
 
-Stands on the lower part of watchdog, its inotify reader: one thread that calls us for each event. The observer above
-it pairs renames in O(n²), dies quietly in several ways, and does not say that events were lost. We only collect
-names, so nothing can be lost but a hint, and that is told too.
+We only collect names, so nothing can be lost but a hint, and that is told too.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
-
 from jobschedd.model.layers import is_job_file
+from jobschedd.world.inotify import SELF, Inotify, InotifyConstants, Mask, check_it_tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watchdog.observers.inotify_c import InotifyEvent, WatchDescriptor
+    from watchdog.observers.inotify_c import WatchDescriptor
+
+    from jobschedd.world.inotify import InotifyEvent, Watched
 
 _DONE = (
     InotifyConstants.IN_CLOSE_WRITE
@@ -29,15 +27,9 @@ _DONE = (
     | InotifyConstants.IN_DELETE
 )
 _MADE = InotifyConstants.IN_CREATE | InotifyConstants.IN_ATTRIB
-_SELF = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
 
-# One directory may be a job directory and stand above another; the second watch must not take from the first.
-_FLAGS = InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_MASK_ADD
-_INSIDE = Mask(_DONE | _MADE | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | _FLAGS)
+_INSIDE = Mask(_DONE | _MADE | InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
 _ABOVE = Mask(_INSIDE & ~InotifyConstants.IN_CLOSE_WRITE)
-
-UNSEEN = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "virtiofs", "fuse", "fuseblk", "vboxsf"})
-"""File systems whose changes made elsewhere inotify does not see; with them all of fuse.*."""
 
 
 class Hint(IntEnum):
@@ -95,7 +87,7 @@ class _Inside:
 
     def on_event(self, event: InotifyEvent) -> None:
         # A name with two dots in front is how container platforms swap all files of a directory at once.
-        if event.mask & _SELF or event.name.startswith(b".."):
+        if event.mask & SELF or event.name.startswith(b".."):
             self._hints.directory(self._directory)
         elif event.mask & (_DONE | _MADE) and not event.mask & InotifyConstants.IN_ISDIR:
             self._hints.name(self._directory, event.name, Hint.DONE if event.mask & _DONE else Hint.MADE)
@@ -115,7 +107,7 @@ class _Above(_Inside):
         self._step = step
 
     def on_event(self, event: InotifyEvent) -> None:
-        if event.mask & _SELF or event.name == self._step:
+        if event.mask & SELF or event.name == self._step:
             self._hints.directory(self._directory)
 
 
@@ -125,17 +117,14 @@ class Watcher:
     def __init__(self, hints: Hints) -> None:
         """Raises OSError where the user has no inotify instance left."""
         self._hints = hints
-        self._inotify = InotifyFD()
-        self._inotify.start()
-        self._watches: dict[tuple[int, Mask], tuple[WatchDescriptor, CallbackId]] = {}
-        self._count = 0
+        self._inotify = Inotify()
+        self._watches: dict[tuple[int, Mask], Watched] = {}
 
     def alive(self) -> bool:
         return self._inotify.is_alive()
 
     def close(self) -> None:
-        self._inotify.stop()
-        self._inotify.join()
+        self._inotify.end()
 
     def watch_above(self, directory: int, path: str) -> None:
         """Watch the nearest directory above a job directory's path. Raises OSError where no watch is left."""
@@ -148,33 +137,13 @@ class Watcher:
         """Watch the job directory that is held open. Raises OSError where no watch is left, or it does not tell all."""
         # By the descriptor: what is watched is what was checked, not what the path names by now.
         self._watch(directory, f"/proc/self/fd/{opened}", _INSIDE, _Inside(self._hints, directory))
-        kind = _file_system(opened)
-        if kind in UNSEEN or kind.startswith("fuse."):
-            raise OSError(errno.EOPNOTSUPP, f"changes made elsewhere do not show on {kind}")
+        check_it_tells_all(opened)
 
     def _watch(self, directory: int, path: str, mask: Mask, callback: _Inside) -> None:
         before = self._watches.pop((directory, mask), None)
         try:
-            self._count += 1
-            number = CallbackId(self._count)
-            watch = self._inotify.add_callback(os.fsencode(path), mask, callback, number)
-            if watch < 0:
-                # watchdog takes EACCES for success.
-                raise PermissionError(errno.EACCES, "no permission to watch it", path)
-            self._watches[directory, mask] = (watch, number)
+            self._watches[directory, mask] = self._inotify.watch(path, mask, callback)
         finally:
             # After the new one: where both are of one directory it is watched without a gap.
             if before is not None:
                 self._inotify.remove_callbacks([before])
-
-
-def _file_system(opened: int) -> str:
-    """The kind of file system an open directory is on; empty where it is not mounted any more."""
-    with open(f"/proc/self/fdinfo/{opened}", encoding="ascii") as file:
-        mount = next((line.split()[1] for line in file if line.startswith("mnt_id:")), None)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            fields = line.split()
-            if fields[0] == mount:
-                return fields[fields.index("-") + 1]
-    return ""

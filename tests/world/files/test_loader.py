@@ -542,9 +542,10 @@ def test_an_error_in_the_watching_thread_is_loud_and_the_next_look_mends_it_for_
 
 UNSEEN = """
 import pathlib, subprocess, tempfile
-from jobschedd.world.files import loader, watcher
+from jobschedd.world import inotify
+from jobschedd.world.files import loader
 loader.POLL_EVERY = 100_000
-watcher.UNSEEN = {"tmpfs"}
+inotify.UNSEEN = {"tmpfs"}
 from tests.world.files.conftest import Files, age
 directory = pathlib.Path(tempfile.mkdtemp())
 outside = pathlib.Path(tempfile.mkdtemp()) / "a.json"

@@ -21,6 +21,9 @@ PATIENCE = 5.0
 """Seconds in which a runner that works has answered a call."""
 
 
+TRIES = 3
+
+
 class NoAnswer(Exception):  # noqa: N818 - it is what came
     """A runner is there, and does not answer, or in words of a version that we do not know."""
 
@@ -41,30 +44,41 @@ class Found:
 
 def call(path: str) -> Found | None:
     """Call the runner that listens there; None: there is none. Raises NoAnswer."""
-    ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.settimeout(PATIENCE)
+    for _ in range(TRIES):
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(PATIENCE)
+        try:
+            ours.connect(path)
+            _, uid, _ = struct.unpack("3i", ours.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            if uid != os.geteuid():
+                raise NoAnswer
+            return _greet(ours)
+        except (FileNotFoundError, ConnectionRefusedError):
+            ours.close()
+            return None
+        except ConnectionError:
+            ours.close()  # it was about to leave, having nothing to do
+        except (OSError, ValueError, KeyError, TypeError):
+            ours.close()
+            raise NoAnswer from None
+        except NoAnswer:
+            ours.close()
+            raise
+    raise NoAnswer
+
+
+def _greet(ours: socket.socket) -> Found:
     frames = Frames()
     messages: list[dict[str, Any]] = []
-    try:
-        ours.connect(path)
-        _, uid, _ = struct.unpack("3i", ours.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != os.geteuid():
-            raise ConnectionError
-        while not messages:
-            piece = ours.recv(1 << 18)
-            if not piece:
-                raise ConnectionError
-            messages = frames.feed(piece)
-        greeting, *unheard = messages
-        if not OLDEST <= greeting["hello"] <= VERSION:
-            raise ValueError
-        return Found(ours, greeting["hello"], greeting["pid"], greeting["runs"], unheard, frames)
-    except (FileNotFoundError, ConnectionRefusedError):
-        ours.close()
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        ours.close()
-        raise NoAnswer from None
+    while not messages:
+        piece = ours.recv(1 << 18)
+        if not piece:
+            raise ConnectionResetError
+        messages = frames.feed(piece)
+    greeting, *unheard = messages
+    if not OLDEST <= greeting["hello"] <= VERSION:
+        raise ValueError(greeting["hello"])
+    return Found(ours, greeting["hello"], greeting["pid"], greeting["runs"], unheard, frames)
 
 
 def begin(path: str) -> tuple[subprocess.Popen[bytes], socket.socket]:

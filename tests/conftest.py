@@ -68,7 +68,7 @@ def job_values(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) ->
     """`schedule` None: it has none. Nor is a key there whose value is None."""
     command = keys.pop("command", "true")
     values = {"job_id": job_id, "schedule": schedule, "task": {"type": "execute_command", "command": command}} | keys
-    return {key: value for key, value in values.items() if value is not None}
+    return {key: value for key, value in values.items() if value is not None or key == "job_id"}
 
 
 def job_file(job_id: str = "job", schedule: Any = "* * * * *", **keys: Any) -> bytes:

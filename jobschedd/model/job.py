@@ -144,6 +144,8 @@ def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
 NOT_YET: dict[str, tuple[Any, ...]] = {"sandbox": ({},)}
 """Keys whose effect is still to come, with the values that change nothing. Others are refused, never ignored."""
 
+NO_LIMITS = Limits()
+
 JOB = TypeAdapter(Job)
 
 
@@ -163,6 +165,8 @@ class Definition:
     def launch(self) -> Launch:
         """How to start a run of it."""
         launch = self.job.task.launch(self.job.timezone)
+        if self.job.limits == NO_LIMITS and not self.job.leave_children:
+            return launch
         return replace(launch, limits=self.job.limits, leave_children=self.job.leave_children)
 
 

@@ -139,13 +139,13 @@ class Scene:
             self._look(directory, gap=True)
             for job_id in directory.jobs:
                 self.jobs[job_id].next_walk = min(self.jobs[job_id].next_walk, max(now, self.jobs[job_id].not_before))
-        for waiting in list(self.jobs.values()):
-            if now >= waiting.next_walk:
-                self._walk(waiting)
         for directory in list(self._numbers.values()):
             if now >= directory.next_look:
                 # On the timer, where nothing was told: what has changed is being written, and its end will be told.
                 self._look(directory, gap=False)
+        for waiting in list(self.jobs.values()):
+            if now >= waiting.next_walk:
+                self._walk(waiting)
 
     def _walk(self, waiting: Waiting) -> None:
         began = self._clock.elapsed()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobschedd.model.watch import ANY_NAME
+from jobschedd.model.watch import ANY_NAME, read_step
 from jobschedd.world.watch.hearing import ITSELF, STEPS, OnTheWay
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Way:
 
     def _watch(self, path: str, name: str | None = None) -> bool:
         """Watch a directory for its going, or for a name that appears in it; whether it is there."""
-        step = None if name is None else _named(name)
+        step = None if name is None else read_step(name)
         try:
             self._add(path, step, links=True)
         except (FileNotFoundError, NotADirectoryError):
@@ -205,10 +205,6 @@ class Way:
 
     def _say(self, trouble: str) -> None:
         self._found.trouble = self._found.trouble or trouble
-
-
-def _named(name: str) -> Step:
-    return Step(name, wild=False, fits=name.__eq__)
 
 
 def _is_directory(name: str, opened: int, *, follow: bool) -> bool:

@@ -30,6 +30,9 @@ SHORT_REST = SECOND
 GONE_FOR = HOUR
 """A directory that a glob has found, and that is gone, is remembered for this long: it may be mounted again."""
 
+TELL_APART = SECOND
+"""What is the matter with one watch is said no more often: others may make and remove a directory all day."""
+
 REST = 10
 """A way is gone again when it has rested this many times as long as it took: of many directories there may be many
 hints in a row."""
@@ -52,9 +55,15 @@ class Waiting:
     next_walk: int = 0
     """Elapsed time, as the next one."""
     not_before: int = 0
+    refused: int = 0
+    """Files with odd names since that was last said."""
+    refused_next: int = 0
+    """Elapsed time from which it may be said again."""
     trouble: str = ""
     """Of its way."""
     told: str = ""
+    tell_after: int = 0
+    """Elapsed time."""
 
 
 class Scene:
@@ -114,7 +123,9 @@ class Scene:
     def look_again(self, waiting: Waiting, path: str, now: int) -> Look:
         """Look at a file that is due for a job; others that wait for it hear of it where it has changed."""
         above, name = os.path.split(path)
-        directory = waiting.directories[above]
+        directory = waiting.directories.get(above)
+        if directory is None:
+            return Look(None, 0)  # it is gone, and was forgotten
         known = directory.seen.get(name)
         signature = directory.look_at(name)
         if signature is not None and signature != known:
@@ -164,7 +175,8 @@ class Scene:
         self._part_from_gone(waiting, {place.path for place in found.places}, began)
         now = self._clock.elapsed()
         waiting.not_before = now + REST * (now - began)
-        waiting.next_walk = now + (self._poll_every if found.blind else self._rescan_every)
+        blind = found.blind or any(directory.blind for directory in waiting.directories.values())
+        waiting.next_walk = now + (self._poll_every if blind else self._rescan_every)
         self._tell(waiting)
 
     def _reader(self) -> tuple[Inotify | None, str]:
@@ -250,7 +262,14 @@ class Scene:
         """Say what is the matter with a job's watch, or that nothing is any more, once."""
         troubles = (d.trouble for path, d in waiting.directories.items() if d.trouble and path not in waiting.gone)
         trouble = waiting.trouble or next(troubles, "")
-        if trouble != waiting.told:
-            text = trouble or "every directory is there, and watched"
-            self._listen(WatchChanged(waiting.job_id, waiting.watch.path, text, good=not trouble))
-        waiting.told = trouble
+        now = self._clock.elapsed()
+        if trouble == waiting.told:
+            return
+        if now < waiting.tell_after:
+            waiting.next_walk = min(waiting.next_walk, waiting.tell_after)
+            return
+        text = trouble or "every directory is there, and watched"
+        # Of those that a glob finds others chose the names.
+        text = text if text.isprintable() else ascii(text)[1:-1]
+        self._listen(WatchChanged(waiting.job_id, waiting.watch.path, text, good=not trouble))
+        waiting.told, waiting.tell_after = trouble, now + TELL_APART

@@ -150,6 +150,33 @@ def test_a_second_job_finds_a_new_directory_as_new_as_the_first(arrivals: Arriva
     ]
 
 
+def test_a_directory_that_was_forgotten_with_a_file_on_the_way_is_no_matter(arrivals: Arrivals, tmp_path: Path) -> None:
+    arrivals.watch(tmp_path / "*/*", job="soon", settle="100ms")
+    arrivals.watch(tmp_path / "*/*", job="late", settle="500ms")
+    (tmp_path / "a").mkdir()
+    arrivals.catch_up()
+    (tmp_path / "a/1").touch()
+    arrivals.heard(tmp_path / "a/1", job="late")
+    shutil.rmtree(tmp_path / "a")
+    arrivals.heard_nothing(job="soon")
+    arrivals.heard_nothing(job="late")
+    arrivals.nothing_more()
+
+
+def test_what_is_the_matter_is_said_once_a_second_at_most(arrivals: Arrivals, tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    arrivals.watch(path / "*")
+    assert "does not exist" in arrivals.told()
+    for _ in range(100):
+        path.mkdir()
+        arrivals.catch_up()
+        path.rmdir()
+        arrivals.catch_up()
+    path.mkdir()
+    assert "every directory is there" in arrivals.told()
+    assert arrivals.events.empty()
+
+
 @pytest.mark.fault("F20")
 def test_an_overflow_of_the_kernel_s_queue_loses_no_file(arrivals: Arrivals, directory: Path) -> None:
     """The reading thread is held up while more happens than the queue holds."""
@@ -326,3 +353,20 @@ def test_directories_above_need_not_be_readable_and_the_watched_one_must() -> No
     assert lines[0].endswith("/in/a")
     assert "cannot look through" in lines[1]
     assert "Permission denied; looking again every 30 s" in lines[1]
+
+
+FORGED = """
+os.chmod(directory, 0o755)
+(directory / "a\\n<3>forged").mkdir(mode=0o700)
+os.setresuid(1000, 1000, 1000)
+arrivals = Arrivals()
+arrivals.watch(directory / "*/*")
+print(arrivals.told())
+arrivals.watches.close()
+"""
+
+
+@as_root
+def test_a_directory_s_name_that_others_chose_forges_no_line() -> None:
+    (line,) = run_limited(BEGIN + FORGED).splitlines()
+    assert "forged: Permission denied" in line

@@ -74,8 +74,7 @@ class Scene:
         self._hearing = hearing
         self._listen = listen
         self._clock = clock
-        self._rescan_every = rescan_every
-        self._poll_every = min(POLL_EVERY, rescan_every)
+        self.rescan_every = rescan_every
         self._inotify: Inotify | None = None
         self._no_inotify = ""
         """Why there is none."""
@@ -176,7 +175,7 @@ class Scene:
         now = self._clock.elapsed()
         waiting.not_before = now + REST * (now - began)
         blind = found.blind or any(directory.blind for directory in waiting.directories.values())
-        waiting.next_walk = now + (self._poll_every if blind else self._rescan_every)
+        waiting.next_walk = now + (self._poll_every() if blind else self.rescan_every)
         self._tell(waiting)
 
     def _reader(self) -> tuple[Inotify | None, str]:
@@ -223,7 +222,7 @@ class Scene:
         trouble = directory.trouble
         found = directory.look(*self._reader())
         now = self._clock.elapsed()
-        directory.next_look = now + (self._poll_every if directory.blind else self._rescan_every)
+        directory.next_look = now + (self._poll_every() if directory.blind else self.rescan_every)
         self._find(directory, found, now, gap=gap, but=newcomer)
         if newcomer is not None and not first:
             self._find(directory, list(directory.seen), now, gap=gap, only=newcomer)
@@ -252,11 +251,14 @@ class Scene:
                     path = os.path.join(directory.path, name)
                     waiting.batch.doubt(path, directory.seen[name], now, rest)
 
+    def _poll_every(self) -> int:
+        return min(POLL_EVERY, self.rescan_every)
+
     def _rest(self, waiting: Waiting, directory: Directory, *, gap: bool) -> int:
         """How long a file that was found has to rest before it is taken for whole."""
         if gap or directory.blind:
             return max(waiting.watch.settle, SHORT_REST)
-        return max(waiting.watch.settle, self._rescan_every)
+        return max(waiting.watch.settle, self.rescan_every)
 
     def _tell(self, waiting: Waiting) -> None:
         """Say what is the matter with a job's watch, or that nothing is any more, once."""

@@ -67,6 +67,14 @@ class FileWatches:
         """Files that are there when a job's path is watched for the first time have not arrived."""
         self._request(lambda: self._scene.watch(job_id, watch))
 
+    def replace(self, rescan_every: int) -> None:
+        """Go on with another setting, from the next look through each directory on."""
+
+        def change() -> None:
+            self._scene.rescan_every = rescan_every
+
+        self._request(change)
+
     def _request(self, work: Callable[[], None]) -> None:
         self._requests.put(work)
         self._wake()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobschedd.model.run import SECOND
+from jobschedd.world.watch.way import Place
 from tests.world.watch.conftest import Arrivals
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
@@ -137,6 +138,15 @@ def test_behind_a_glob_no_link_is_followed(arrivals: Arrivals, tmp_path: Path) -
     arrivals.nothing_more()
 
 
+def test_a_directory_that_becomes_a_link_between_two_looks_is_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "real/in").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    with Place(f"{tmp_path}/link", ("in",)).opened() as opened:
+        assert os.listdir(opened) == []
+    with pytest.raises(NotADirectoryError), Place(str(tmp_path), ("link", "in")).opened():
+        pass
+
+
 def test_a_second_job_finds_a_new_directory_as_new_as_the_first(arrivals: Arrivals, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     arrivals.watch(tmp_path / "a/in/*", job="one")
@@ -233,6 +243,20 @@ def test_a_file_that_appears_whole_without_a_name_before_is_found_by_the_timer(t
     arrivals.watches.close()
 
 
+def test_how_often_is_looked_may_change_while_a_batch_settles(arrivals: Arrivals, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/old").touch()
+    (tmp_path / "other").hardlink_to(tmp_path / "in/old")
+    arrivals.watch(tmp_path / "in", settle="300ms")
+    (tmp_path / "in/a").touch()
+    arrivals.watches.replace(SECOND // 5)
+    assert arrivals.batch() == [f"{tmp_path}/in/a"]
+    arrivals.watches._hearing.directory(1)
+    arrivals.catch_up()
+    (tmp_path / "other").write_text("x")
+    assert arrivals.batch() == [f"{tmp_path}/in/old"]
+
+
 def run_limited(script: str, *prefix: str) -> str:
     """Run a piece of Python in a process of its own, behind a command that limits it."""
     done = subprocess.run(
@@ -251,6 +275,7 @@ BEGIN = """
 import encodings.ascii, os, pathlib, subprocess, tempfile
 from jobschedd.world import inotify
 from jobschedd.world.watch import scene
+from jobschedd.world.watch.way import Place
 from tests.world.watch.conftest import Arrivals
 directory = pathlib.Path(tempfile.mkdtemp())
 def mount(): subprocess.run(["mount", "-t", "tmpfs", "none", directory], check=True)

@@ -141,19 +141,17 @@ class Scene:
         lost = self._inotify is not None and not self._inotify.is_alive()
         if lost:
             self.close()
-        for waiting in self.jobs.values():
-            if lost or mounts_changed or waiting.job_id in ways:
-                waiting.next_walk = min(waiting.next_walk, max(now, waiting.not_before))
         hinted = self._numbers.values() if lost else (self._numbers[n] for n in directories & self._numbers.keys())
         for directory in list(hinted):
             self._look(directory, gap=True)
-            for job_id in directory.jobs:
-                self.jobs[job_id].next_walk = min(self.jobs[job_id].next_walk, max(now, self.jobs[job_id].not_before))
+            ways |= directory.jobs.keys()
         for directory in list(self._numbers.values()):
             if now >= directory.next_look:
                 # On the timer, where nothing was told: what has changed is being written, and its end will be told.
                 self._look(directory, gap=False)
         for waiting in list(self.jobs.values()):
+            if lost or mounts_changed or waiting.job_id in ways:
+                waiting.next_walk = min(waiting.next_walk, max(now, waiting.not_before))
             if now >= waiting.next_walk:
                 self._walk(waiting)
 
@@ -202,7 +200,8 @@ class Scene:
             directory = waiting.directories[path]
             if directory.there and directory.moved():
                 self._look(directory, gap=True)
-            if now - since >= GONE_FOR or not directory.seen:
+            long_gone = waiting.way.pattern.steps and now - since >= GONE_FOR
+            if long_gone or not directory.seen:
                 self._part(waiting, directory)
 
     def _part(self, waiting: Waiting, directory: Directory) -> None:

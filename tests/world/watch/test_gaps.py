@@ -123,6 +123,21 @@ def test_globs_in_directories_find_those_that_come_later(arrivals: Arrivals, tmp
     assert arrivals.until(f"{tmp_path}/new/in/5.csv") == [f"{tmp_path}/new/in/5.csv"]
 
 
+def test_a_file_that_is_found_half_written_waits_for_its_close(arrivals: Arrivals, tmp_path: Path) -> None:
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "made").mkdir()
+    arrivals.watch(tmp_path / "srv/*/*")
+    arrivals.watch(tmp_path / "srv", job="later", settle="1500ms")
+    with (tmp_path / "made/a").open("w") as file:
+        (tmp_path / "made").rename(tmp_path / "srv/moved")
+        arrivals.heard(tmp_path / "srv/moved/a")
+        file.write("x")
+        file.flush()
+        (tmp_path / "srv/b").touch()
+        assert arrivals.batch("later") == [f"{tmp_path}/srv/b"]
+    assert arrivals.batch() == [f"{tmp_path}/srv/moved/a"]
+
+
 def test_behind_a_glob_no_link_is_followed(arrivals: Arrivals, tmp_path: Path) -> None:
     """Whoever owns a directory there could else have any directory of the machine watched."""
     secret = tmp_path / "secret"
@@ -169,6 +184,7 @@ def test_a_directory_that_was_forgotten_with_a_file_on_the_way_is_no_matter(arri
     arrivals.heard(tmp_path / "a/1", job="late")
     shutil.rmtree(tmp_path / "a")
     arrivals.heard_nothing(job="soon")
+    (tmp_path / "b").mkdir()
     arrivals.heard_nothing(job="late")
     arrivals.nothing_more()
 
@@ -239,6 +255,7 @@ def test_a_file_that_appears_whole_without_a_name_before_is_found_by_the_timer(t
     os.link(f"/proc/self/fd/{made}", "a", dst_dir_fd=here, follow_symlinks=True)
     os.close(here)
     os.close(made)
+    (tmp_path / "a").chmod(0o600)
     assert arrivals.batch() == [f"{tmp_path}/a"]
     arrivals.watches.close()
 

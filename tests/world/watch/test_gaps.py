@@ -245,19 +245,24 @@ def test_the_timer_finds_what_no_event_told(tmp_path: Path) -> None:
     arrivals.watches.close()
 
 
-def test_a_file_that_appears_whole_without_a_name_before_is_found_by_the_timer(tmp_path: Path) -> None:
+def test_a_file_that_appears_whole_is_found_when_its_directory_is_looked_through(
+    arrivals: Arrivals, directory: Path
+) -> None:
     """open(2) with O_TMPFILE, then linkat(2): the kernel tells of a file that is made, and of no close."""
-    arrivals = Arrivals(rescan_every=SECOND // 5)
-    arrivals.watch(tmp_path)
-    made = os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    arrivals.watch(directory)
+    made = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o644)
     os.write(made, b"x")
-    here = os.open(tmp_path, os.O_PATH)
+    here = os.open(directory, os.O_PATH)
     os.link(f"/proc/self/fd/{made}", "a", dst_dir_fd=here, follow_symlinks=True)
     os.close(here)
     os.close(made)
-    (tmp_path / "a").chmod(0o600)
-    assert arrivals.batch() == [f"{tmp_path}/a"]
-    arrivals.watches.close()
+    for name in ("b", "c"):
+        (directory / name).touch()
+        assert arrivals.batch() == [str(directory / name)]
+        # What is heard of it meanwhile must not make it a known one.
+        (directory / "a").chmod(0o600)
+    arrivals.watches._hearing.directory(1)
+    assert arrivals.batch() == [str(directory / "a")]
 
 
 def test_how_often_is_looked_may_change_while_a_batch_settles(arrivals: Arrivals, tmp_path: Path) -> None:

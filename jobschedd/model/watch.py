@@ -36,7 +36,7 @@ class Step:
     """Whether a name is meant. A hidden name only where the component begins with a dot too, as in a shell."""
 
 
-def _step(text: str) -> Step:
+def read_step(text: str) -> Step:
     if not _WILD.search(text):
         return Step(text, wild=False, fits=text.__eq__)
     match = re.compile(translate(text)).match
@@ -45,7 +45,7 @@ def _step(text: str) -> Step:
     return Step(text, wild=True, fits=lambda name: not name.startswith(".") and match(name) is not None)
 
 
-ANY_NAME = _step("*")
+ANY_NAME = read_step("*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def read_pattern(path: str) -> Pattern:
             raise ValueError(f'cannot watch {show_value(path)}: write it without {part}: "/srv/in/*.csv"')
         if len(os.fsencode(part)) > 255:  # NAME_MAX
             raise ValueError(f"cannot watch {show_value(path)}: no name is longer than 255 bytes")
-    steps = [_step(part) for part in parts]
+    steps = [read_step(part) for part in parts]
     if path.endswith("/"):
         steps.append(ANY_NAME)
     directories, last = steps[:-1], steps[-1]

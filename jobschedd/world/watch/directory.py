@@ -70,14 +70,14 @@ class Directory:
             )
             self.there, self.blind = False, not missing
             return []
-        identity = (status.st_dev, status.st_ino)
-        if identity != self._identity:
-            self._identity, self._before = identity, self.seen
         found = [
             name
             for name, signature in listing.items()
             if self.seen.get(name) != signature and self._before.get(name) != signature
         ]
+        identity = (status.st_dev, status.st_ino)
+        if identity != self._identity:
+            self._identity, self._before = identity, self.seen
         self.seen = listing
         self.there, self.blind = True, bool(trouble)
         self.trouble = f"cannot watch {self.path}: {trouble}; looking through it every 30 s instead" if trouble else ""

@@ -30,6 +30,9 @@ SHORT_REST = SECOND
 GONE_FOR = HOUR
 """A directory that a glob has found, and that is gone, is remembered for this long: it may be mounted again."""
 
+TELL_APART = SECOND
+"""What is the matter with one watch is said no more often: others may make and remove a directory all day."""
+
 REST = 10
 """A way is gone again when it has rested this many times as long as it took: of many directories there may be many
 hints in a row."""
@@ -52,9 +55,15 @@ class Waiting:
     next_walk: int = 0
     """Elapsed time, as the next one."""
     not_before: int = 0
+    refused: int = 0
+    """Files with odd names since that was last said."""
+    refused_next: int = 0
+    """Elapsed time from which it may be said again."""
     trouble: str = ""
     """Of its way."""
     told: str = ""
+    tell_after: int = 0
+    """Elapsed time."""
 
 
 class Scene:
@@ -65,8 +74,7 @@ class Scene:
         self._hearing = hearing
         self._listen = listen
         self._clock = clock
-        self._rescan_every = rescan_every
-        self._poll_every = min(POLL_EVERY, rescan_every)
+        self.rescan_every = rescan_every
         self._inotify: Inotify | None = None
         self._no_inotify = ""
         """Why there is none."""
@@ -114,7 +122,9 @@ class Scene:
     def look_again(self, waiting: Waiting, path: str, now: int) -> Look:
         """Look at a file that is due for a job; others that wait for it hear of it where it has changed."""
         above, name = os.path.split(path)
-        directory = waiting.directories[above]
+        directory = waiting.directories.get(above)
+        if directory is None:
+            return Look(None, 0)  # it is gone, and was forgotten
         known = directory.seen.get(name)
         signature = directory.look_at(name)
         if signature is not None and signature != known:
@@ -131,21 +141,19 @@ class Scene:
         lost = self._inotify is not None and not self._inotify.is_alive()
         if lost:
             self.close()
-        for waiting in self.jobs.values():
-            if lost or mounts_changed or waiting.job_id in ways:
-                waiting.next_walk = min(waiting.next_walk, max(now, waiting.not_before))
         hinted = self._numbers.values() if lost else (self._numbers[n] for n in directories & self._numbers.keys())
         for directory in list(hinted):
             self._look(directory, gap=True)
-            for job_id in directory.jobs:
-                self.jobs[job_id].next_walk = min(self.jobs[job_id].next_walk, max(now, self.jobs[job_id].not_before))
-        for waiting in list(self.jobs.values()):
-            if now >= waiting.next_walk:
-                self._walk(waiting)
+            ways |= directory.jobs.keys()
         for directory in list(self._numbers.values()):
             if now >= directory.next_look:
                 # On the timer, where nothing was told: what has changed is being written, and its end will be told.
                 self._look(directory, gap=False)
+        for waiting in list(self.jobs.values()):
+            if lost or mounts_changed or waiting.job_id in ways:
+                waiting.next_walk = min(waiting.next_walk, max(now, waiting.not_before))
+            if now >= waiting.next_walk:
+                self._walk(waiting)
 
     def _walk(self, waiting: Waiting) -> None:
         began = self._clock.elapsed()
@@ -164,7 +172,8 @@ class Scene:
         self._part_from_gone(waiting, {place.path for place in found.places}, began)
         now = self._clock.elapsed()
         waiting.not_before = now + REST * (now - began)
-        waiting.next_walk = now + (self._poll_every if found.blind else self._rescan_every)
+        blind = found.blind or any(directory.blind for directory in waiting.directories.values())
+        waiting.next_walk = now + (self._poll_every() if blind else self.rescan_every)
         self._tell(waiting)
 
     def _reader(self) -> tuple[Inotify | None, str]:
@@ -191,7 +200,8 @@ class Scene:
             directory = waiting.directories[path]
             if directory.there and directory.moved():
                 self._look(directory, gap=True)
-            if now - since >= GONE_FOR or not directory.seen:
+            long_gone = waiting.way.pattern.steps and now - since >= GONE_FOR
+            if long_gone or not directory.seen:
                 self._part(waiting, directory)
 
     def _part(self, waiting: Waiting, directory: Directory) -> None:
@@ -211,7 +221,7 @@ class Scene:
         trouble = directory.trouble
         found = directory.look(*self._reader())
         now = self._clock.elapsed()
-        directory.next_look = now + (self._poll_every if directory.blind else self._rescan_every)
+        directory.next_look = now + (self._poll_every() if directory.blind else self.rescan_every)
         self._find(directory, found, now, gap=gap, but=newcomer)
         if newcomer is not None and not first:
             self._find(directory, list(directory.seen), now, gap=gap, only=newcomer)
@@ -240,17 +250,27 @@ class Scene:
                     path = os.path.join(directory.path, name)
                     waiting.batch.doubt(path, directory.seen[name], now, rest)
 
+    def _poll_every(self) -> int:
+        return min(POLL_EVERY, self.rescan_every)
+
     def _rest(self, waiting: Waiting, directory: Directory, *, gap: bool) -> int:
         """How long a file that was found has to rest before it is taken for whole."""
         if gap or directory.blind:
             return max(waiting.watch.settle, SHORT_REST)
-        return max(waiting.watch.settle, self._rescan_every)
+        return max(waiting.watch.settle, self.rescan_every)
 
     def _tell(self, waiting: Waiting) -> None:
         """Say what is the matter with a job's watch, or that nothing is any more, once."""
         troubles = (d.trouble for path, d in waiting.directories.items() if d.trouble and path not in waiting.gone)
         trouble = waiting.trouble or next(troubles, "")
-        if trouble != waiting.told:
-            text = trouble or "every directory is there, and watched"
-            self._listen(WatchChanged(waiting.job_id, waiting.watch.path, text, good=not trouble))
-        waiting.told = trouble
+        now = self._clock.elapsed()
+        if trouble == waiting.told:
+            return
+        if now < waiting.tell_after:
+            waiting.next_walk = min(waiting.next_walk, waiting.tell_after)
+            return
+        text = trouble or "every directory is there, and watched"
+        # Of those that a glob finds others chose the names.
+        text = text if text.isprintable() else ascii(text)[1:-1]
+        self._listen(WatchChanged(waiting.job_id, waiting.watch.path, text, good=not trouble))
+        waiting.told, waiting.tell_after = trouble, now + TELL_APART

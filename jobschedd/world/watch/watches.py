@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jobschedd.model.event import ArrivalsRefused
 from jobschedd.model.message import FilesArrived
-from jobschedd.model.run import SECOND
+from jobschedd.model.run import MINUTE, SECOND
 from jobschedd.model.watch import can_be_named, cut
 from jobschedd.world.watch.hearing import Heard, Hearing
 from jobschedd.world.watch.scene import Scene
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 APART = 5_000
 """Microseconds from the end of one turn to the next at least: a storm of events is taken in gulps."""
+
+REFUSED_APART = MINUTE
+"""That names are odd is said no more often for one job: others choose them."""
 
 
 class FileWatches:
@@ -63,6 +66,14 @@ class FileWatches:
     def watch(self, job_id: str, watch: Watch | None) -> None:
         """Files that are there when a job's path is watched for the first time have not arrived."""
         self._request(lambda: self._scene.watch(job_id, watch))
+
+    def replace(self, rescan_every: int) -> None:
+        """Go on with another setting, from the next look through each directory on."""
+
+        def change() -> None:
+            self._scene.rescan_every = rescan_every
+
+        self._request(change)
 
     def _request(self, work: Callable[[], None]) -> None:
         self._requests.put(work)
@@ -132,7 +143,12 @@ class FileWatches:
         arrived = waiting.batch.take(now, looks)
         paths = [path for path in arrived if can_be_named(path)]
         if len(paths) < len(arrived):
-            odd = next(path for path in arrived if not can_be_named(path))
-            self._listen(ArrivalsRefused(waiting.job_id, len(arrived) - len(paths), ascii(odd)))
+            self._refuse(waiting, [path for path in arrived if not can_be_named(path)], now)
         for batch in cut(paths):
             self._inbox.put(FilesArrived(waiting.job_id, batch))
+
+    def _refuse(self, waiting: Waiting, paths: list[str], now: int) -> None:
+        waiting.refused += len(paths)
+        if now >= waiting.refused_next:
+            self._listen(ArrivalsRefused(waiting.job_id, waiting.refused, ascii(paths[0])))
+            waiting.refused, waiting.refused_next = 0, now + REFUSED_APART

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobschedd.model.watch import ANY_NAME
+from jobschedd.model.watch import ANY_NAME, read_step
+from jobschedd.world.inotify import check_it_tells_all
 from jobschedd.world.watch.hearing import ITSELF, STEPS, OnTheWay
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class Way:
         self._inotify: Inotify | None = None
         self._watches: list[Watched] = []
         self._found = Found()
+        self._led_somewhere = False
+        """That directories come and go is no trouble; that there never was one may be a slip of the pen."""
 
     def walk(self, inotify: Inotify | None, trouble: str) -> Found:
         """Go it again. `trouble`: why there is no inotify."""
@@ -99,7 +102,8 @@ class Way:
             self._found.places = dict(self._last(place) for place in level[:MOST_DIRECTORIES])
             if len(level) > MOST_DIRECTORIES:
                 self._say(f"more than {MOST_DIRECTORIES} directories fit; only so many are watched")
-            if not level:
+            self._led_somewhere |= bool(level)
+            if not self._led_somewhere:
                 self._say("no directory fits yet; waiting for one")
         elif not self.pattern.steps:
             self._found.places = {level[0]: self.pattern.last}
@@ -128,24 +132,26 @@ class Way:
 
     def _go(self, above: str, name: str, path: str) -> bool:
         # A directory that is there tells by itself when it goes. A link does not, nor does what is not there.
-        if not os.path.islink(path) and self._watch(path):
+        if not os.path.islink(path) and self._watch_itself(path):
             return True
-        self._watch(above, name)
-        return os.path.isdir(path) and self._watch(path)
-
-    def _watch(self, path: str, name: str | None = None) -> bool:
-        """Watch a directory for its going, or for a name that appears in it; whether it is there."""
-        step = None if name is None else _named(name)
+        place = Place(above)
         try:
-            self._add(path, step, links=True)
+            with place.opened() as opened:
+                self._watch_step(place, opened, read_step(name), links=True)
+        except OSError as error:
+            self._cannot(place, error)
+        return self._watch_itself(path)
+
+    def _watch_itself(self, path: str) -> bool:
+        """Watch for the going of a directory; whether it is there."""
+        try:
+            self._add(path, None, links=False)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:
-            # Above a home there is often no reading, only passing through; then the next look will show.
-            if name is not None:
-                self._cannot(path, "no permission to read it")
+            pass  # above a home there is often no reading, only passing through; the next look will show
         except OSError as error:
-            self._cannot(path, reason(error))
+            self._cannot(Place(path), error)
         return os.path.isdir(path)
 
     def _add(self, path: str, step: Step | None, *, links: bool) -> None:
@@ -169,9 +175,7 @@ class Way:
                 else:
                     names = [step.text] if _is_directory(step.text, opened, follow=False) else []
         except OSError as error:
-            # Gone since it was listed is no trouble.
-            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                self._cannot(place.path, reason(error))
+            self._cannot(place, error)
             return []
         return [Place(place.fixed, (*place.steps, name)) for name in sorted(names)]
 
@@ -183,8 +187,11 @@ class Way:
         links = not self.pattern.steps
         try:
             with place.opened() as opened:
-                self._watch_step(place, opened, last, links=links)
-                is_directory = _is_directory(last.text, opened, follow=links)
+                # A directory that is there is watched for its files, and tells by itself when it goes.
+                is_directory = _is_directory(last.text, opened, follow=False)
+                if not is_directory:
+                    self._watch_step(place, opened, last, links=links)
+                    is_directory = _is_directory(last.text, opened, follow=links)
         except OSError:
             return place, last  # whoever looks through it will say so
         if not is_directory:
@@ -196,19 +203,18 @@ class Way:
     def _watch_step(self, place: Place, opened: int, step: Step, *, links: bool) -> None:
         try:
             self._add(f"/proc/self/fd/{opened}", step, links=links)
+            check_it_tells_all(opened)
         except OSError as error:
-            self._cannot(place.path, reason(error))
+            self._cannot(place, error)
 
-    def _cannot(self, path: str, why: str) -> None:
-        self._found.blind = True
-        self._say(f"cannot watch {path}: {why}; looking again every 30 s instead")
+    def _cannot(self, place: Place, error: OSError) -> None:
+        # Gone since it was seen: then its going was told.
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            self._found.blind = True
+            self._say(f"cannot watch {place.path}: {reason(error)}; looking again every 30 s instead")
 
     def _say(self, trouble: str) -> None:
         self._found.trouble = self._found.trouble or trouble
-
-
-def _named(name: str) -> Step:
-    return Step(name, wild=False, fits=name.__eq__)
 
 
 def _is_directory(name: str, opened: int, *, follow: bool) -> bool:

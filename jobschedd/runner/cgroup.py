@@ -94,9 +94,14 @@ class Cgroups:
         path = self._path(run_id)
         try:
             os.mkdir(path)
-            for name, text in _files(limits):
+            for key, name, text in _files(limits):
+                if not os.path.exists(f"{path}/{name}"):
+                    raise CannotStart(f"cannot limit {key}: this kernel's cgroups have no {name}")
                 _write(f"{path}/{name}", text)
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except CannotStart:
+            self._remove(run_id)
+            raise
         except OSError as error:
             self._remove(run_id)
             raise CannotStart(f"cannot make its cgroup: {error.strerror}: {error.filename}") from None
@@ -195,18 +200,18 @@ class Cgroups:
         return f"{self._base}/run-{run_id}"
 
 
-def _files(limits: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """The files of a group that say these limits."""
+def _files(limits: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """The files of a group that say these limits: key, file, text."""
     for key, name in FILES.items():
         if (value := limits.get(key)) is not None:
-            yield name, str(value)
+            yield key, name, str(value)
     if limits.get("memory") is not None:
         # Of a run that has lost one of its processes nobody knows what it goes on to do.
-        yield "memory.oom.group", "1"
+        yield "memory", "memory.oom.group", "1"
     if (percent := limits.get("cpu")) is not None:
-        yield "cpu.max", f"{percent * PERIOD // 100} {PERIOD}"
+        yield "cpu", "cpu.max", f"{percent * PERIOD // 100} {PERIOD}"
     if (weight := limits.get("io_weight")) is not None:
-        yield "io.weight", f"default {weight}"
+        yield "io_weight", "io.weight", f"default {weight}"
 
 
 def _processes(path: str) -> Iterable[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,6 +37,10 @@ def ended(service: Machine, job_id: str) -> dict[str, Any]:
 def is_gone(service: Machine, name: str) -> bool:
     """Of processes that are called so, none is left."""
     return service.run("sh", "-c", f"grep -lx {name} /proc/[0-9]*/comm").returncode != 0
+
+
+def sleeping(service: Machine) -> int:
+    return int(service.run("sh", "-c", "grep -lx sleep /proc/[0-9]*/comm | wc -l").stdout)
 
 
 def test_a_run_is_born_in_its_cgroup_and_the_group_goes_with_it(service: Machine) -> None:
@@ -84,3 +90,29 @@ def test_runs_are_adopted_in_their_groups(service: Machine) -> None:
     service.systemctl("restart", "jobschedd")
     assert ended(service, "kept")["exit_code"] == 4
     service.until("all groups are gone", lambda: "run-" not in service.run("ls", UNIT).stdout)
+
+
+@pytest.mark.fault("F04")
+@pytest.mark.slow
+def test_runs_that_go_on_through_a_restart_all_end_as_they_end(service: Machine) -> None:
+    """1,000 of a minute each with JOBSCHEDD_TEST_LONG; else 200 of some seconds."""
+    count, seconds = (1_000, 60) if os.environ.get("JOBSCHEDD_TEST_LONG") else (200, 8)
+    due = datetime.now(UTC) + timedelta(seconds=10)
+    for number in range(count):
+        body = {"type": "execute_command", "command": ["sleep", str(seconds)]}
+        text = json.dumps({"job_id": f"s{number}", "schedule": due.isoformat(timespec="seconds"), "task": body})
+        (service.root / f"etc/jobs.d/s{number}.json").write_text(text)
+    service.run("touch", "/etc/jobs.d", check=True)
+    service.until("all run", lambda: sleeping(service) == count)
+    main = service.show("MainPID")
+    threads = int(service.run("sh", "-c", f"ls /proc/{main}/task | wc -l").stdout)
+    service.systemctl("restart", "jobschedd")
+    assert sleeping(service) == count
+
+    def succeeded() -> int:
+        told = service.run("jobctl", "history", "s*", "--outcome", "succeeded", "--json", "-n", "10000").stdout
+        return len(told.splitlines())
+
+    service.until("all have succeeded", lambda: succeeded() == count, seconds + 60)
+    assert threads < 20
+    assert "double 0" in service.run("jobctl", "audit", check=True).stdout

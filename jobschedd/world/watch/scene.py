@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from jobschedd.model.event import WatchChanged
@@ -71,6 +72,10 @@ class Scene:
 
     def __init__(self, hearing: Hearing, listen: Listener, clock: Clock, *, rescan_every: int) -> None:
         self.jobs: dict[str, Waiting] = {}
+        self.busy: dict[str, Waiting] = {}
+        """Those of them that a file may have come for: of thousands of jobs few are."""
+        self._unasked = 0
+        """The elapsed time at which there is something to look at in any case."""
         self._hearing = hearing
         self._listen = listen
         self._clock = clock
@@ -100,24 +105,27 @@ class Scene:
                 self._part(known, directory)
             known.way.leave()
             del self.jobs[job_id]
+            self.busy.pop(job_id, None)
         if watch is not None:
             way = Way(job_id, read_pattern(watch.path), self._hearing)
             self.jobs[job_id] = Waiting(job_id, watch, way, Batch(watch.settle))
             self._walk(self.jobs[job_id])
+        self._unasked = 0
 
     def directory(self, number: int) -> Directory | None:
         return self._numbers.get(number)
 
     def waiting(self, directory: Directory, name: str) -> Iterator[Waiting]:
-        """The jobs that wait for a file of that name in that directory."""
-        return (self.jobs[job_id] for job_id, step in directory.jobs.items() if step.fits(name))
+        """The jobs that wait for a file of that name in that directory, which one has come for."""
+        for job_id, step in directory.jobs.items():
+            if step.fits(name):
+                self.busy[job_id] = self.jobs[job_id]
+                yield self.jobs[job_id]
 
     def next_moment(self) -> int | None:
         """When there is something to do unasked, elapsed time."""
-        moments = [waiting.next_walk for waiting in self.jobs.values()]
-        moments += [due for waiting in self.jobs.values() if (due := waiting.batch.due) is not None]
-        moments += [directory.next_look for directory in self._numbers.values()]
-        return min(moments, default=None)
+        dues = [due for waiting in self.busy.values() if (due := waiting.batch.due) is not None]
+        return min([self._unasked, *dues]) if self.jobs else None
 
     def look_again(self, waiting: Waiting, path: str, now: int) -> Look:
         """Look at a file that is due for a job; others that wait for it hear of it where it has changed."""
@@ -141,6 +149,8 @@ class Scene:
         lost = self._inotify is not None and not self._inotify.is_alive()
         if lost:
             self.close()
+        if not (lost or directories or ways or mounts_changed or now >= self._unasked):
+            return
         hinted = self._numbers.values() if lost else (self._numbers[n] for n in directories & self._numbers.keys())
         for directory in list(hinted):
             self._look(directory, gap=True)
@@ -154,6 +164,8 @@ class Scene:
                 waiting.next_walk = min(waiting.next_walk, max(now, waiting.not_before))
             if now >= waiting.next_walk:
                 self._walk(waiting)
+        walks = (waiting.next_walk for waiting in self.jobs.values())
+        self._unasked = min(chain(walks, (directory.next_look for directory in self._numbers.values())))
 
     def _walk(self, waiting: Waiting) -> None:
         began = self._clock.elapsed()
@@ -249,6 +261,7 @@ class Scene:
                 if step.fits(name):
                     path = os.path.join(directory.path, name)
                     waiting.batch.doubt(path, directory.seen[name], now, rest)
+                    self.busy[job_id] = waiting
 
     def _poll_every(self) -> int:
         return min(POLL_EVERY, self.rescan_every)

@@ -119,8 +119,11 @@ class FileWatches:
         for number, heard in names.items():
             if directory := self._scene.directory(number):
                 self._hear(directory, heard, now)
-        for waiting in self._scene.jobs.values():
-            if (due := waiting.batch.due) is not None and now >= due:
+        for waiting in list(self._scene.busy.values()):
+            due = waiting.batch.due
+            if due is None:
+                del self._scene.busy[waiting.job_id]
+            elif now >= due:
                 self._settle(waiting, now)
 
     def _hear(self, directory: Directory, names: dict[str, Heard], now: int) -> None:

@@ -54,18 +54,15 @@ class Admission:
         variables: tuple[tuple[str, str], ...] = (),
     ) -> bool:
         """Whether this run starts now. Else it waits, or is skipped, and that is on the record."""
-        job = definition.job
-        if self._running.has_job(job.job_id) and job.overlap != "allow":
-            # An old instant that is tried again takes no newer one's place.
-            if job.overlap == "skip" or (job.overlap == "replace" and run.cause is Cause.RETRY):
-                self._record.passed(run, Outcome.SKIPPED, OVERLAP, run.scheduled_at, 1)
+        job_id, overlap = definition.job.job_id, definition.job.overlap
+        if self._running.has_job(job_id) and overlap != "allow":
+            if reason := self._skips(overlap, run):
+                self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
                 return False
-            if job.overlap == "queue" and self.waiting.count(job.job_id):
-                self._record.passed(run, Outcome.SKIPPED, ONE_WAITS, run.scheduled_at, 1)
-                return False
-            if job.overlap == "replace":
-                self._ends.ask(self._running.of_job(job.job_id), Asked.STOPPED, REPLACED)
-                self.withdraw(job.job_id, REPLACED, now)
+            if overlap == "replace":
+                self._ends.ask(self._running.of_job(job_id), Asked.STOPPED, REPLACED)
+                if run.cause is not Cause.WATCH:
+                    self.withdraw(job_id, REPLACED, now)
             self.hold(Held(run, now, None, "overlap: the last run has to end first", variables), now)
             return False
         # Who comes now does not overtake who waits for room.
@@ -73,6 +70,15 @@ class Admission:
             self.hold(Held(run, now, self._too_late(definition, run, now), self._limit(), variables), now)
             return False
         return True
+
+    def _skips(self, overlap: str, run: Run) -> str:
+        """Why a run gives way to the one that goes on; empty: it does not."""
+        if run.cause is Cause.WATCH:
+            return ""  # its files come once
+        # An old instant that is tried again takes no newer one's place.
+        if overlap == "skip" or (overlap == "replace" and run.cause is Cause.RETRY):
+            return OVERLAP
+        return ONE_WAITS if overlap == "queue" and self.waiting.count(run.job_id) else ""
 
     def _limit(self) -> str:
         return f"limit: max_running = {self.max_running} runs go on already"

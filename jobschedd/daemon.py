@@ -245,6 +245,7 @@ class Daemon:
         self._settings = settings
         self._log.level = settings.log_level
         self._to_scheduler.put(message.Configure(settings.catch_up_parallel, settings.max_running, keep(settings)))
+        self._watches.replace(settings.rescan_every)
         self._loader.replace(settings.jobs_dirs, parser(settings), settings.rescan_every)
         self._load()
 

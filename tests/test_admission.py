@@ -457,6 +457,18 @@ def test_files_that_arrive_while_the_job_runs_wait_with_their_names_over_a_resta
     assert [dict(launch.env)["JOBSCHEDD_PATH"] for _, launch in after.runner.started] == ["/srv/in/2"]
 
 
+@pytest.mark.parametrize("overlap", ["skip", "queue", "replace"])
+def test_no_batch_of_files_is_lost_to_a_run_that_goes_on(world: World, overlap: str) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in"}, overlap=overlap))
+    for number in range(4):
+        world.say(message.FilesArrived("a", (f"/srv/in/{number}",)))
+        world.pass_time(SECOND)
+    for _ in range(4):
+        end(world)
+    told = [dict(launch.env)["JOBSCHEDD_PATH"] for _, launch in world.runner.started]
+    assert told == [f"/srv/in/{number}" for number in range(4)]
+
+
 def test_a_paused_job_lets_files_pass_and_says_so(world: World) -> None:
     world.load(change("a.json", "a", None, watch={"path": "/srv/in"}))
     world.say(message.Pause("a", SimpleQueue()))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-HELD = {
-    f"F{n:02}" for n in (1, 2, 3, *range(7, 15), 15, 16, 19, 20, 21, 22, 23, 24, 25, *range(27, 34), *range(45, 50))
-} | {f"A{n:02}" for n in (*range(1, 26), 30, 38, 39, 40, 44, 50, 51, 52)}
+HELD = {f"F{n:02}" for n in range(1, 50) if n not in (34, 43, 44)} | {
+    f"A{n:02}" for n in (*range(1, 31), 38, 39, 40, 44, 50, 51, 52, 58)
+}
 
 
 def test_every_row_that_is_held_is_named_by_a_test() -> None:

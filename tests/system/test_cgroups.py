@@ -60,6 +60,32 @@ def test_a_daemon_that_left_session_and_environment_ends_with_its_run(service: M
     service.until("it is gone", lambda: is_gone(service, "lefty"))
 
 
+@pytest.mark.fault("A29")
+def test_a_run_of_a_user_cannot_leave_its_cgroup(service: Machine) -> None:
+    script = (
+        f"echo $$ > {UNIT}/cgroup.procs || echo $$ > /sys/fs/cgroup/cgroup.procs || echo held; cat /proc/self/cgroup"
+    )
+    task = {"type": "execute_command", "command": script, "user": "games"}
+    service.put("/etc/jobs.d/climber.json", json.dumps({"job_id": "climber", "schedule": "@every 1s", "task": task}))
+    service.until("it has ended", lambda: any("ended_at" in row for row in rows(service, "climber")))
+    told = service.journal("-t", "climber")
+    assert "held" in told
+    assert "jobschedd.service/run-" in told
+
+
+@pytest.mark.fault("A58")
+def test_the_unit_takes_nothing_from_its_jobs(service: Machine) -> None:
+    bounds = "grep -E '^(NoNewPrivs|Seccomp|CapPrm|CapEff|CapBnd):' /proc/{}/status"
+    script = f"{bounds.format('self')}; su games -s /bin/sh -c 'id -un'"
+    drop(service, "free", f"{script}; touch /tmp/made-by-free")
+    ended(service, "free")
+    *told, became = service.journal("-t", "free").split()
+    assert became == "games"
+    # The container's own bounds, and no others.
+    assert told == service.run("sh", "-c", bounds.format(1)).stdout.split()
+    service.run("test", "-e", "/tmp/made-by-free", check=True)
+
+
 def test_children_may_be_left_where_the_job_says_so(service: Machine) -> None:
     drop(service, "leaves", "cp /bin/sleep /tmp/stayer; setsid -f /tmp/stayer 1000", leave_children=True)
     assert ended(service, "leaves")["outcome"] == "succeeded"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jobschedd.ctl.schema import schema
-from jobschedd.model.job import NOT_YET
 from jobschedd.model.task import TASK_TYPES
 
 PAGE = Path(__file__).with_name("job-files.md")
@@ -19,26 +18,24 @@ def tables() -> str:
     """The keys of a job file, then those of each task type."""
     made = schema()
     definitions = made["$defs"]
-    parts = [table(made, definitions, NOT_YET.keys())]
+    parts = [table(made, definitions)]
     for name, model in TASK_TYPES.items():
         text = definitions[model.__name__]
         parts.append(f"### Task type `{name}`\n\n{(model.__doc__ or '').strip()}")
-        parts.append(table(text, definitions, ()))
+        parts.append(table(text, definitions))
     return "\n\n".join(parts) + "\n"
 
 
-def table(model: dict[str, Any], definitions: dict[str, Any], later: Any) -> str:
+def table(model: dict[str, Any], definitions: dict[str, Any]) -> str:
     rows = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
     required = set(model.get("required", ()))
     for key, value in model["properties"].items():
-        default = "required" if key in required or key == "schedule" else show(value.get("default"))
+        default = "required" if key in required else show(value.get("default"))
+        if key == "schedule":
+            default = "required, unless there is `after` or `watch`"
         meaning = value.get("description", "")
         examples = ", ".join(show(example) for example in value.get("examples", ()))
         meaning += f" Examples: {examples}." if examples else ""
-        if key in later:
-            choices = [choice for choice in value.get("enum", ()) if choice not in NOT_YET.get(key, ())]
-            what = f"{' and '.join(map(show, choices))}: not supported yet" if choices else "Not supported yet"
-            meaning += f" *{what}, refused.*"
         cells = (f"`{key}`", kind(value, definitions), default, meaning.strip())
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)

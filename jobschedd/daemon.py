@@ -25,6 +25,7 @@ from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.run import SECOND
 from jobschedd.opening import Asked, keep, open_record, parser, read_past_terms
 from jobschedd.record import PATIENCE
+from jobschedd.routes import Routes
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
 from jobschedd.world.clock import SystemClock, WallTimer
@@ -35,6 +36,7 @@ from jobschedd.world.log import RemarkHandler, log_format, make_log
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import RuntimeDirectory, StateDirectory
+from jobschedd.world.units import Units
 from jobschedd.world.watch import FileWatches
 
 MOST_LEAD = 20_000
@@ -46,7 +48,7 @@ HEALTH_EVERY = 60.0
 ANSWER_WITHIN = 10.0
 """Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
 
-OUR_THREADS = ("scheduler", "loader", "runner-link", "log", "watches")
+OUR_THREADS = ("scheduler", "loader", "runner-link", "log", "watches", "units")
 """watchdog's are the loader's to replace."""
 
 
@@ -82,12 +84,11 @@ class Daemon:
         chosen = log_format(self._settings.log_format, asked.env.get("JOURNAL_STREAM", ""))
         self._log = make_log(chosen, self._clock, self._settings.log_level)
         to_scheduler = SchedulerInbox(WallTimer())
-        self._runner = RunnerProcess(
-            to_scheduler,
-            self._clock,
-            on_output=self._log.output,
-            runtime_dir=asked.places.runtime_dir,
-            journal=JOURNAL_STREAMS if chosen == "journal" else None,
+        runtime_dir = asked.places.runtime_dir
+        journal = JOURNAL_STREAMS if chosen == "journal" else None
+        self._runner = Routes(
+            RunnerProcess(to_scheduler, self._clock, self._log.output, runtime_dir=runtime_dir, journal=journal),
+            Units(to_scheduler, self._clock, runtime_dir=runtime_dir),
         )
         self._to_scheduler = to_scheduler
         self._watches = FileWatches(to_scheduler, self._log, self._clock, rescan_every=self._settings.rescan_every)

@@ -29,11 +29,12 @@ from jobschedd.model.limits import Limits
 from jobschedd.model.part import AFTER_SCHEMA, After, Retry, Watch, after_in_short
 from jobschedd.model.rule import CLOSED, Duration, JobId, SomeTime, Whole, checked
 from jobschedd.model.run import SECOND
+from jobschedd.model.sandbox import Sandbox
 from jobschedd.model.schedule import Schedule, bound
 from jobschedd.model.span import show_value
 from jobschedd.model.task import TASK_TYPES, OneOfTheTypes, Task
 from jobschedd.model.timing import DaysOff, Defaults, Moment, TimeZone, When
-from jobschedd.model.wording import in_file_order, not_yet, required, reword
+from jobschedd.model.wording import in_file_order, required, reword
 
 if TYPE_CHECKING:
     from jobschedd.model.launch import Launch
@@ -117,8 +118,11 @@ class Job:
     )
     watch: Watch | None = Field(default=None, description="Run when a file is closed after writing or moved in.")
     limits: Limits = Field(default=Limits(), json_schema_extra={"default": {}}, description="Resource limits of a run.")
-    sandbox: dict[StrictStr, StrictBool | int | StrictStr | list[StrictStr]] | None = Field(
-        default=None, description="systemd.exec settings by their own names."
+    sandbox: Sandbox = Field(
+        default=(),
+        json_schema_extra={"default": {}},
+        description="systemd.exec settings by their own names; any makes the run a unit of systemd's.",
+        examples=[{"ProtectSystem": "strict", "PrivateTmp": True}],
     )
     labels: Annotated[
         tuple[tuple[str, str], ...],
@@ -141,7 +145,6 @@ def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
     return [item.name for item in fields(model)] if model else []
 
 
-NOT_YET: dict[str, tuple[Any, ...]] = {"sandbox": ({},)}
 """Keys whose effect is still to come, with the values that change nothing. Others are refused, never ignored."""
 
 NO_LIMITS = Limits()
@@ -165,9 +168,10 @@ class Definition:
     def launch(self) -> Launch:
         """How to start a run of it."""
         launch = self.job.task.launch(self.job.timezone)
-        if self.job.limits == NO_LIMITS and not self.job.leave_children:
+        job = self.job
+        if job.limits == NO_LIMITS and not job.leave_children and not job.sandbox:
             return launch
-        return replace(launch, limits=self.job.limits, leave_children=self.job.leave_children)
+        return replace(launch, limits=job.limits, leave_children=job.leave_children, sandbox=job.sandbox)
 
 
 def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:
@@ -181,7 +185,6 @@ def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:
     except ValidationError as error:
         job = None
         problems = reword(error, values, known_keys)
-    problems += not_yet(values, NOT_YET)
     if "schedule" not in values and not values.keys() & {"after", "watch"}:
         problems.append(required("schedule"))
     schedule = None

@@ -103,16 +103,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"known are {', '.join(known)}"
 
 
-def not_yet(values: dict[str, Any], keys: dict[str, tuple[Any, ...]]) -> list[Problem]:
-    """Keys of a file that are understood but have no effect in this version."""
-    problems = []
-    for key, harmless in keys.items():
-        if key in values and not any(values[key] is plain or values[key] == plain for plain in harmless):
-            what = show_value(values[key]) if key == "overlap" else "this key"
-            problems.append(Problem(key, f"{what} is not supported yet; leave it out"))
-    return problems
-
-
 def in_file_order(problems: list[Problem], data: bytes, name: str) -> list[Problem]:
     """The problems with the lines they stand on, as a reader of the file meets them."""
     if name.endswith(".toml"):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobschedd.model.error import BadFile
-from jobschedd.model.job import KEYS, NOT_YET, parse
+from jobschedd.model.job import parse
 from jobschedd.model.timing import Defaults
 from tests.conftest import definition, job_file, job_values
 
@@ -252,25 +252,6 @@ def test_a_task_type_that_does_not_exist_names_the_nearest() -> None:
 def test_a_task_is_an_object_with_a_type(task: Any) -> None:
     (found,) = problems(job_values() | {"task": task})
     assert found.startswith("task: ")
-
-
-UNSUPPORTED = {"sandbox": {"PrivateTmp": True}}
-
-
-@pytest.mark.parametrize("key", UNSUPPORTED)
-def test_a_key_whose_effect_is_still_to_come_is_refused_not_ignored(key: str) -> None:
-    (found,) = problems(job_values() | {key: UNSUPPORTED[key]})
-    assert found.startswith(f"{key}: ")
-    assert "not supported yet" in found
-
-
-def test_every_key_either_works_or_is_refused() -> None:
-    working = {"job_id", "description", "enabled", "timezone", "schedule", "task", "success_codes", "labels"} | {
-        "jitter", "from", "until", "except", "catch_up", "coalesce", "on_lost", "overlap", "timeout", "kill_after",
-        "leave_children", "retry", "after", "watch", "limits",
-    }  # fmt: skip
-    assert working | NOT_YET.keys() == set(KEYS)
-    assert NOT_YET.keys() == UNSUPPORTED.keys()
 
 
 def test_defaults_stand_where_the_file_is_silent() -> None:

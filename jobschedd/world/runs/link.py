@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jobschedd.model.launch import Launch
+    from jobschedd.model.message import RunFound
     from jobschedd.model.record import Open
     from jobschedd.ports import Clock, Inbox
     from jobschedd.world.runs.process import Found
@@ -70,6 +71,8 @@ class RunnerProcess:
         self._pid: int | None = None
         self._began = 0
         self._deaths = 0
+        self.controllers: frozenset[str] = frozenset()
+        """The cgroup controllers by which its runs can be limited."""
         self._closing = threading.Event()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread = threading.Thread(target=self._serve, name="runner-link", daemon=True)
@@ -78,9 +81,10 @@ class RunnerProcess:
     def pid(self) -> int | None:
         return self._pid
 
-    def open(self, orphans: Sequence[Open] = ()) -> None:
+    def open(self, orphans: Sequence[Open] = (), beside: Sequence[RunFound] = ()) -> None:
         """Find the runner of the daemon before us, or start one, and the thread that hears it.
 
+        `beside`: what else was found to go on, to be told together with its runs.
         `orphans`: what was running when the last daemon ended. Without its runner nobody watches them: they are ended.
         """
         there = silent = None
@@ -96,13 +100,15 @@ class RunnerProcess:
         if there is not None and there.version == VERSION:
             known.append(there)
             self._pid, self._began = there.pid, self._clock.elapsed()
+            self.controllers = frozenset(there.controllers)
             self._take_over(there, self._line)
         before = there if there is not None and there.version != VERSION else self._find_left()
         if before is not None:
             known.append(before)
             self._drained = Line()
             self._take_over(before, self._drained)
-        self._inbox.put(RunnerFound(tuple(found(run) for runner in known for run in runner.runs)))
+        ours = tuple(found(run) for runner in known for run in runner.runs)
+        self._inbox.put(RunnerFound((*ours, *beside)))
         if not self._line.is_open:
             theirs = {run["run"]["run_id"] for runner in known for run in runner.runs}
             lost = [claim for claim in orphans if claim.run.run_id not in theirs and not silent]
@@ -215,6 +221,9 @@ class RunnerProcess:
     def _take(self, line: Line, answer: dict[str, Any]) -> None:
         """Turn one answer of a runner into messages."""
         match answer:
+            case {"hello": _, "controllers": controllers}:
+                if line is self._line:
+                    self.controllers = frozenset(controllers)
             case {"started": started}:
                 line.note_started({run["run_id"]: run["pid"] for run in started})
                 for run in started:

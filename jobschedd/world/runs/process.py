@@ -37,6 +37,8 @@ class Found:
     pid: int
     runs: list[dict[str, Any]]
     """What it has, and what it has kept for us."""
+    controllers: list[str]
+    """The cgroup controllers that it has."""
     unheard: list[dict[str, Any]]
     """What else it has said."""
     frames: Frames
@@ -78,7 +80,9 @@ def _greet(ours: socket.socket) -> Found:
     greeting, *unheard = messages
     if not OLDEST <= greeting["hello"] <= VERSION:
         raise ValueError(greeting["hello"])
-    return Found(ours, greeting["hello"], greeting["pid"], greeting["runs"], unheard, frames)
+    return Found(
+        ours, greeting["hello"], greeting["pid"], greeting["runs"], greeting.get("controllers", []), unheard, frames
+    )
 
 
 def begin(path: str) -> tuple[subprocess.Popen[bytes], socket.socket]:

@@ -54,10 +54,11 @@ class Routes:
         if launch.sandbox:
             return True
         limits = launch.limits
-        if limits is None or not self._units.possible:
+        if limits is None:
             return False
-        set_limits = (controller for key, controller in CONTROLLED.items() if getattr(limits, key) is not None)
-        return any(controller not in self._runner.controllers for controller in set_limits)
+        needed = {controller for key, controller in CONTROLLED.items() if getattr(limits, key) is not None}
+        # What neither can keep the runner refuses.
+        return bool(needed - self._runner.controllers) and all(map(self._units.keeps, needed))
 
     def end(self, run_ids: Sequence[str], signal: int, why: Asked) -> None:
         units, others = self._parted(run_ids)

@@ -142,3 +142,24 @@ def test_runs_that_go_on_through_a_restart_all_end_as_they_end(service: Machine)
     service.until("all have succeeded", lambda: succeeded() == count, seconds + 60)
     assert threads < 20
     assert "double 0" in service.run("jobctl", "audit", check=True).stdout
+
+
+def test_a_run_with_a_sandbox_is_a_unit_and_outlives_the_daemon_too(service: Machine) -> None:
+    box = {"ProtectSystem": "strict", "PrivateTmp": True}
+    script = "touch /usr/made 2>/dev/null || echo read-only; cat /proc/self/cgroup; sleep 4; exit 6"
+    service.put("/etc/jobs.d/boxed.json", job("boxed", script, "@every 1s", sandbox=box, timeout="1m"))
+    service.until("it runs", lambda: bool(rows(service, "boxed")))
+    service.remove("/etc/jobs.d/boxed.json")
+    service.systemctl("restart", "jobschedd")
+    done = ended(service, "boxed")
+    assert (done["outcome"], done["exit_code"]) == ("failed", 6)
+    told = service.journal("-t", "boxed")
+    assert "read-only" in told
+    assert f"/jobschedd-run-{done['run_id']}.service" in told
+
+
+def test_a_sandboxed_run_that_takes_too_long_is_ended_with_all_it_has_started(service: Machine) -> None:
+    script = "cp /bin/sleep /var/tmp/boxling; setsid -f /var/tmp/boxling 1000; sleep 1000"
+    drop(service, "slowbox", script, sandbox={"NoNewPrivileges": True}, timeout="1s", kill_after="1s")
+    assert ended(service, "slowbox")["outcome"] == "timed_out"
+    service.until("all of it is gone", lambda: is_gone(service, "boxling"))

@@ -79,13 +79,21 @@ class Units:
         """When systemd has said something, or was not needed."""
 
     @property
-    def possible(self) -> bool:
-        """Whether systemd runs here."""
+    def _possible(self) -> bool:
         return os.path.isdir(self._booted)
+
+    def keeps(self, controller: str) -> bool:
+        """Whether limits by this cgroup controller are kept: systemd says nothing where the kernel has none."""
+        try:
+            with open("/sys/fs/cgroup/cgroup.controllers") as file:
+                known = controller in file.read().split()
+        except OSError:  # the first version of cgroups has a tree for each
+            known = os.path.isdir(f"/sys/fs/cgroup/{'blkio' if controller == 'io' else controller}")
+        return known and self._possible
 
     def find(self) -> tuple[RunFound, ...]:
         """The runs that the daemon before us has left. What became of each is told in messages after `open`."""
-        runs = self._notes.read() if self.possible else []
+        runs = self._notes.read() if self._possible else []
         for run in runs:
             self._following.add(Unit(run, stage=Stage.STARTING))
         return tuple(RunFound(run, None, None) for run in runs)

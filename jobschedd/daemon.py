@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from jobschedd import __version__
-from jobschedd.dump import stacks
+from jobschedd.dump import in_words, stacks
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.run import SECOND
@@ -203,7 +203,7 @@ class Daemon:
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
         self._ready = True
-        sd.notify("READY=1", self._in_words(status))
+        sd.notify("READY=1", in_words(status))
         if again:
             self._reload()
 
@@ -215,7 +215,7 @@ class Daemon:
                 self._inbox.put(Failed(type(thread).__name__))
                 return
         status = self._ask()
-        sd.notify("WATCHDOG=1", self._in_words(status))
+        sd.notify("WATCHDOG=1", in_words(status))
 
     def _ask(self) -> message.Status:
         reply: SimpleQueue[message.Status] = SimpleQueue()
@@ -225,12 +225,6 @@ class Daemon:
         except Empty:
             self._log(event.ThreadFailed("scheduler", f"no answer in {ANSWER_WITHIN:g} s\n{stacks()}"))
             raise CannotRun(f"cannot go on: the scheduler has not answered for {ANSWER_WITHIN:g} s") from None
-
-    @staticmethod
-    def _in_words(status: message.Status) -> str:
-        due = f"next due {event.show_instant(status.next_due)}" if status.next_due is not None else "nothing due"
-        degraded = f"DEGRADED, the record cannot be written: {status.degraded}; " if status.degraded else ""
-        return f"STATUS={degraded}{status.jobs} jobs, {status.problems} problems, {status.running} running, {due}"
 
     def _reload(self) -> None:
         # Many at once are one more: after a load that began before the last of them was asked for.

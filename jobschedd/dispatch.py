@@ -17,6 +17,7 @@ from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
 from jobschedd.model.timetable import Timetable, Verdict
 from jobschedd.model.waiting import Held
+from jobschedd.model.watch import environment
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
@@ -166,6 +167,12 @@ class Dispatch:
         elif self.admission.admit(definition, run, now, variables=variables):
             launch = definition.launch()
             self.start([(run, replace(launch, env=(*launch.env, *variables)), now)])
+
+    def start_for(self, job_id: str, paths: tuple[str, ...], now: Instant) -> None:
+        """Files have come that a job watches for. It may be gone by now, or not watch any more."""
+        definition = self._catalog.get(job_id)
+        if definition is not None and definition.job.watch is not None:
+            self.start_now(definition, Cause.WATCH, now, environment(paths))
 
     def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:
         run = Run(

@@ -61,6 +61,12 @@ class Ending:
         if fresh:
             self._runner.end([active.run.run_id for active in fresh], signal.SIGTERM, why)
 
+    def signal_all(self, signal: int) -> None:
+        """The daemon stops, and its runs with it: it waits for them itself."""
+        for active in self._running:
+            active.asked = active.asked or Asked.STOPPED
+        self._runner.end([active.run.run_id for active in self._running], signal, Asked.STOPPED)
+
     def pass_time(self) -> None:
         """Do what is due."""
         while self._deadlines and self._deadlines[0][0] <= self._awake():

@@ -77,6 +77,10 @@ class Record:
         self.takes = 0
         """How long a write has taken of late, microseconds."""
         self._recorded: list[str] = []
+        self.in_doubt = False
+        """The last daemon could not write for a time. What became of that time is written in one piece or not at all:
+        nothing is written, and nothing started, until all of it is told.
+        """
         self.doubt_is_told = False
         """Among the entries is what the last daemon could not write down: once they are written nothing is in doubt."""
         self.unread: Callable[[Past], list[Entry]] | None = None
@@ -96,6 +100,8 @@ class Record:
         The ids of those that must not be made: the record says that their instant was started before.
         """
         self._entries += (Claimed(run) for run in runs)
+        if self.in_doubt:
+            return frozenset()
         refused = self._write()
         for run in runs:
             if run.run_id in refused:
@@ -122,7 +128,7 @@ class Record:
     @property
     def next_moment(self) -> Instant:
         """When `flush` or `tidy` wants to be called."""
-        return self._tidy_at if self._flush_at is None else min(self._flush_at, self._tidy_at)
+        return self._tidy_at if self._flush_at is None or self.in_doubt else min(self._flush_at, self._tidy_at)
 
     def tidy(self, now: Instant, due: Instant | None) -> None:
         """Delete some of what need not be kept, if it is time for that. `due`: when the next start is."""
@@ -146,6 +152,8 @@ class Record:
 
     def flush(self, now: Instant, *, at_once: bool = False) -> None:
         """Write what waits, if it has waited long enough. All that was due at `now` has been decided."""
+        if self.in_doubt:
+            return
         due = self._flush_at is not None and (now >= self._flush_at or len(self._entries) >= ENOUGH)
         beat = self._alive is None or not -HEARTBEAT < now - self._alive < HEARTBEAT
         if not (due or beat or (at_once and self._entries)):
@@ -164,6 +172,9 @@ class Record:
 
     def close(self, now: Instant) -> int:
         """Write what waits, for the last time; how many entries could not be written."""
+        if self.in_doubt:
+            self._store.close()
+            return 0  # the next daemon finds what we found
         self._try_again = 0
         self._entries.append(Alive(now))
         self._write()

@@ -78,6 +78,7 @@ class Recovery:
         self._waiting = {held.run.run_id: held for held in past.waiting}
         """What the last daemon has left waiting, until its jobs have come."""
         record.everything = self.everything
+        record.in_doubt = past.doubt is not None
         if past.unread:
             record.unread = self.see_past
         if past.seen_at is not None and past.seen_at > host.since:
@@ -102,6 +103,7 @@ class Recovery:
         self._loaded = True
         self._record.loading = False
         self._record.doubt_is_told = self._past_doubt is not None
+        self._record.in_doubt = False
         self._record.note(Alive(now))
 
     def go_on_waiting(self, definition: Definition, now: Instant) -> None:

@@ -20,8 +20,7 @@ from jobschedd.model.record import (
     Paused,
     Undefined,
 )
-from jobschedd.model.run import SECOND, Asked, Cause, Instant, Outcome
-from jobschedd.model.watch import environment
+from jobschedd.model.run import SECOND, Instant, Outcome
 from jobschedd.record import Record
 from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
@@ -97,7 +96,7 @@ class Scheduler:
 
     def _next_moment(self) -> Instant:
         moments = [self._record.next_moment, self._dispatch.ends.next_moment(self._clock.now())]
-        if not self._stop_reply:
+        if not self._stop_reply and not self._record.in_doubt:
             start = self._dispatch.timetable.first()
             moments += [start and start - self._dispatch.lead, self._dispatch.admission.waiting.first()]
         return min(moment for moment in moments if moment is not None)
@@ -111,12 +110,13 @@ class Scheduler:
         """
         now = self._clock.now()
         why_late = self._notice_gap(now)
-        if not self._stop_reply:
+        may_start = not self._stop_reply and not self._record.in_doubt
+        if may_start:
             self._dispatch.start_due(now, why_late)
         self._dispatch.ends.pass_time()
         if received is not None:
             self.handle(received, now)
-        if not self._stop_reply:
+        if may_start and not self._stop_reply:
             self._dispatch.start_waiting(now)
             self._dispatch.catch_up(now)
         self._dispatch.note_arrears()
@@ -183,8 +183,8 @@ class Scheduler:
                 self._dispatch.catch_up_parallel = catch_up_parallel
                 self._dispatch.admission.max_running = max_running
                 self._record.keep = keep
-            case message.FilesArrived():
-                self._start_for(received, now)
+            case message.FilesArrived(job_id, paths):
+                self._dispatch.start_for(job_id, paths, now)
             case message.AskStatus() | message.AskNext() | message.Pause() | message.Resume():
                 self._answer(received, now)
             case message.Stop() | message.EndRuns() | message.Close():
@@ -220,7 +220,7 @@ class Scheduler:
     def _hear_end(self, received: message.Leaving, now: Instant) -> None:
         match received:
             case message.EndRuns(signal):
-                self._end_runs(signal)
+                self._dispatch.ends.signal_all(signal)
             case message.Stop(reply):
                 self._stop_reply = reply
                 self._dispatch.stopping = True
@@ -232,16 +232,6 @@ class Scheduler:
                 unwritten = self._record.close(now)
                 self._runner.forget(self._record.take_recorded())
                 closed_reply.put(message.Closed(unwritten))
-
-    def _start_for(self, arrived: message.FilesArrived, now: Instant) -> None:
-        definition = self._catalog.get(arrived.job_id)
-        if definition is not None and definition.job.watch is not None:
-            self._dispatch.start_now(definition, Cause.WATCH, now, environment(arrived.paths))
-
-    def _end_runs(self, signal: int) -> None:
-        for active in self._dispatch.running:
-            active.asked = active.asked or Asked.STOPPED
-        self._runner.end([active.run.run_id for active in self._dispatch.running], signal, Asked.STOPPED)
 
     # -- jobs ----------------------------------------------------------------------------------------------------
 

@@ -417,6 +417,31 @@ def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> 
     assert after.store.doubts[-1] is None  # and the one after this knows again
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_daemon_that_dies_while_it_takes_up_what_is_in_doubt_leaves_it_as_it_was(loaded: bool) -> None:
+    a, b = change("a.json", "a", "*/10 * * * *", catch_up="1d"), change("b.json", "b", "*/10 * * * *", overlap="allow")
+    before = first(a, b)
+    before.store.failing = RecordFailed("disk I/O error")
+    before.pass_time(10 * MINUTE)
+    going = before.runner.started[1][0]
+    before.store.failing = None
+    halfway = World(at("2026-11-23 08:25"), store=before.store, loading=True)
+    halfway.say(message.RunnerFound((message.RunFound(going, 1, going.scheduled_at),)))
+    if loaded:
+        halfway.load(a)
+    halfway.pass_time(MINUTE)
+    assert halfway.runs == []
+    after = following(before, "2026-11-23 08:45:00", a, b)
+    assert after.runs == []
+    fates = {
+        (run.job_id, first, run.scheduled_at)
+        for entry in after.said(event.InstantPassed)
+        for run, first in [(entry.run, entry.first)]
+    }
+    assert fates == {(job, at("2026-11-23 08:10"), at("2026-11-23 08:40")) for job in "ab"}
+    assert after.store.doubts[-1] is None
+
+
 @pytest.mark.fault("F12")
 @pytest.mark.fault("F14")
 def test_a_record_that_breaks_while_we_run_is_begun_anew_with_all_that_is_known(world: World) -> None:

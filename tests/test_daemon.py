@@ -638,3 +638,51 @@ def test_the_machine_decides_where_jitter_moves_a_start_and_the_instant_stays(st
     process.put("b.json", "b", "@every 1s", jitter="999ms", overlap="allow")
     other = process.until("run_started", ran("b"))
     assert int(other["JOBSCHEDD_LATENESS_USEC"]) < 999_000 + 500_000
+
+
+def test_a_file_that_arrives_starts_a_chain_that_is_tried_again_and_timed_out(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    incoming = tmp_path / "in"
+    incoming.mkdir()
+    daemon = start()
+    daemon.ready()
+    once = f"echo attempt $JOBSCHEDD_ATTEMPT; test -e {tmp_path}/second || {{ touch {tmp_path}/second; exit 1; }}"
+    daemon.put("second.json", "second", None, after=["first"], command=once, retry={"delay": "100ms"})
+    hang = "trap '' TERM; while :; do sleep 0.1; done"
+    daemon.put("third.json", "third", None, after=["second"], command=hang, timeout="300ms", kill_after="300ms")
+    daemon.put("last.json", "last", None, after=[{"job": "third", "on": "failure"}])
+    watch = {"path": f"{incoming}/*.csv", "settle": "50ms"}
+    daemon.put("first.json", "first", None, watch=watch, command='echo "got $JOBSCHEDD_PATH"')
+    for _ in range(4):
+        daemon.until("job_loaded")
+    # The watch is set by another thread than the one that says so.
+    deadline = time.monotonic() + PATIENCE
+    while not any(e["event"] == "run_started" for e in daemon.said) and time.monotonic() < deadline:
+        (incoming / "x.part").write_text("1,2,3\n")
+        (incoming / "x.part").rename(incoming / "x.csv")
+        with suppress(AssertionError, Empty):
+            daemon.said.append(json.loads(daemon._lines.get(timeout=0.5)))
+    assert daemon.until("run_ended", lambda e: e["JOBSCHEDD_JOB"] == "second")["JOBSCHEDD_OUTCOME"] == "failed"
+    assert daemon.until("run_ended", lambda e: e["JOBSCHEDD_JOB"] == "second")["JOBSCHEDD_OUTCOME"] == "succeeded"
+    third = daemon.until("run_ended", lambda e: e["JOBSCHEDD_JOB"] == "third")
+    assert (third["JOBSCHEDD_OUTCOME"], third["JOBSCHEDD_SIGNAL"]) == ("timed_out", "9")
+    daemon.until("run_ended", lambda e: e["JOBSCHEDD_JOB"] == "last")
+    assert f"got {incoming}/x.csv" in json.dumps(daemon.said)
+    assert daemon.stop() == 0
+
+
+def test_max_running_holds_and_a_reload_changes_it(start: Callable[..., Process], tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("max_running = 1\n")
+    daemon = start()
+    daemon.ready()
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    for name in ("a", "b", "c"):
+        daemon.put(f"{name}.json", name, soon, command="exec sleep 1000")
+    waits = [daemon.until("run_waits") for _ in range(2)]
+    assert {entry["JOBSCHEDD_REASON"] for entry in waits} == {"limit: max_running = 1 runs go on already"}
+    (tmp_path / "settings.toml").write_text("max_running = 3\n")
+    daemon.signal(signal.SIGHUP)
+    started = {daemon.until("run_started")["JOBSCHEDD_JOB"] for _ in range(2)}
+    assert started <= {"a", "b", "c"}
+    assert daemon.stop() == 0

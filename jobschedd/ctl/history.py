@@ -21,7 +21,7 @@ HELP = "what the record says: runs, and instants that did not become runs"
 EXAMPLE = 'jobctl history "backup-*" --since 7d --outcome failed'
 
 WIDTH = 80
-_GOOD = ("succeeded", "running")
+_GOOD = ("succeeded", "running", "waiting")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

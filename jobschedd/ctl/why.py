@@ -87,7 +87,7 @@ class _Answer:
         if not definition.job.enabled:
             return f'{job} is not due at any time since {show(version.since)}: its file ({version.path}) says "enabled": false.'
         if schedule is None:
-            return f"{job} has no schedule."
+            return self._of_the_last()
         due = self._newest(definition, version)
         if due is None:
             return f"{job} ({schedule.text}) had no instant from {show(version.since)} on, when this version of it was loaded. {self._coming(definition)}"
@@ -109,6 +109,17 @@ class _Answer:
             return f"{began}, and was {row.outcome}: {row.reason}.{many} {self._coming(definition)}"
         return f"{began}, and {self._open(due, version)} {self._coming(definition)}"
 
+    def _of_the_last(self) -> str:
+        """A job that runs after others, or when files arrive."""
+        job, show = self._job, self._asker.show
+        self.rows = self._reader.history(job, 1, until=self._moment)
+        began = f"{job} has no schedule: it runs after other jobs, or when files arrive"
+        if not self.rows:
+            return f"{began}. Neither has happened up to {show(self._moment)}."
+        row = self.rows[-1]
+        text = f"It was {row.outcome}: {row.reason}." if row.first_at is not None else self._of_run(row)
+        return f"{began}. The last time was {show(row.scheduled_at)}. {text}"
+
     def _newest(self, definition: Definition, version: Version) -> Instant | None:
         """The newest instant up to the moment; what the versions before this one named is their own."""
         schedule = definition.schedule
@@ -127,6 +138,8 @@ class _Answer:
         if row.started_at is None:
             if row.outcome == "running":
                 return f"{attempt} is claimed and about to start."
+            if row.outcome == "waiting":
+                return f"{attempt} waits: {row.reason}."
             return f"{attempt} was {row.outcome}: {row.reason}."
         late = show_duration(max(0, row.started_at - row.scheduled_at))
         cause = ", caught up" if row.cause == "catch_up" else ", tried again" if row.cause == "retry" else ""
@@ -136,7 +149,11 @@ class _Answer:
         how = f"with signal {row.signal}" if row.signal is not None else f"with exit code {row.exit_code}"
         if row.exit_code is None and row.signal is None:
             how = f"({row.reason})"
-        return f"{began}, and {'was lost' if row.outcome == 'lost' else row.outcome} after {took(row)} {how}."
+        ended = {"lost": "was lost", "stopped": "was stopped", "timed_out": "was timed out"}.get(
+            row.outcome, row.outcome
+        )
+        why = f", {row.reason}" if row.reason and row.reason not in how else ""
+        return f"{began}, and {ended} after {took(row)} {how}{why}."
 
     def _open(self, due: Instant, version: Version) -> str:
         show = self._asker.show

@@ -11,9 +11,10 @@ import pytest
 
 from jobschedd.ctl.__main__ import main
 from jobschedd.model.audit import InForce, audit_job
-from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined
+from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined, Waits
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.model.schedule import UTC_ZONE, parse_schedule
+from jobschedd.model.waiting import Held
 from jobschedd.world.store import Marker, SqliteStore
 from tests.conftest import at, definition
 
@@ -255,3 +256,51 @@ def test_why_says_when_the_daemon_has_not_decided_yet(written: Written, said: Sa
     written.define("a", "*/10 * * * *", EIGHT)
     written.write(Alive(EIGHT + 5 * MINUTE))
     assert "nothing is on the record yet: the daemon last wrote at 2026-11-23 08:05:00" in why(said, "08:10:00")
+
+
+# -- runs that no schedule asks for, and runs that wait ------------------------------------------------------------------
+
+
+def test_a_job_without_a_schedule_is_asked_about_its_last_run(written: Written, said: Said) -> None:
+    written.define("report", None, EIGHT, after=["import"])
+    written.write(Alive(EIGHT + HOUR))
+    assert "has no schedule: it runs after other jobs, or when files arrive. Neither" in " ".join(
+        said("why", "report")[1].split()
+    )
+    written.ran("report", EIGHT + MINUTE, cause=Cause.AFTER, code=3)
+    told = " ".join(said("why", "report")[1].split())
+    assert "The last time was" in told
+    assert "failed after 1s with exit code 3." in told
+    code, told = said("audit")
+    assert code == 0, told
+
+
+def test_a_run_that_waits_is_explained_and_says_for_what(written: Written, said: Said) -> None:
+    written.define("backup", "0 9 * * *", EIGHT)
+    run = written.make("backup", EIGHT + HOUR)
+    written.write(
+        Waits(Held(run, EIGHT + HOUR, None, "overlap: the last run has to end first")), Alive(EIGHT + 2 * HOUR)
+    )
+    assert "It waits: overlap: the last run has to end first." in " ".join(said("why", "backup")[1].split())
+    assert "waiting" in said("history", "backup")[1]
+    code, told = said("audit")
+    assert code == 0, told
+    assert "explained 1" in told
+
+
+def test_a_run_that_waits_is_started_by_its_claim_and_by_nothing_else(written: Written) -> None:
+    run = written.make("backup", EIGHT + HOUR)
+    other = written.make("backup", EIGHT + HOUR)
+    written.write(Waits(Held(run, EIGHT)), Waits(Held(other, EIGHT)))
+    assert written.store.write([Claimed(other)]) == {other.run_id}
+    assert written.store.write([Claimed(run)]) == frozenset()
+    assert written.store.write([Claimed(run)]) == {run.run_id}
+    past = written.store.read(EIGHT)
+    assert ([claim.run.run_id for claim in past.open], past.waiting) == ([run.run_id], ())
+
+
+def test_what_waits_is_read_as_it_was_written(written: Written) -> None:
+    held = Held(written.make("in", EIGHT), EIGHT, EIGHT + HOUR, "limit", (("JOBSCHEDD_PATH", "/srv/\udcff\u00fc"),))
+    written.write(Waits(held))
+    (found,) = written.store.read(EIGHT).waiting
+    assert found == held

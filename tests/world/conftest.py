@@ -14,5 +14,5 @@ from tests.world.runs import Runs
 def runs() -> Iterator[Runs]:
     made = Runs()
     yield made
+    made.process.close()  # it may be about to start another runner, which listens there
     shutil.rmtree(made.directory)
-    made.process.close()

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,39 @@ def test_a_run_that_closes_its_output_goes_on(runs: Runs) -> None:
 def test_a_run_cannot_take_back_what_it_has_written(runs: Runs) -> None:
     script = "echo said; python3 -c 'import os; os.ftruncate(1, 0)' 2>/dev/null && echo cut; echo more"
     assert runs.shell(script) == "said\nmore\n"
+
+
+# -- no room ---------------------------------------------------------------------------------------------------------
+
+PIDS = Path("/sys/fs/cgroup/pids")
+
+
+@pytest.fixture
+def few_processes() -> Iterator[Path]:
+    """A group of the kernel's in which there may be four processes."""
+    group = PIDS / f"jobschedd-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        pytest.skip("this machine has no pids controller that can be used from here")
+    (group / "pids.max").write_text("4")
+    yield group
+    while group.exists():
+        with suppress(OSError):
+            group.rmdir()
+
+
+@as_root
+@pytest.mark.fault("F17")
+@pytest.mark.parametrize("cwd", [None, "/tmp"], ids=["spawned", "forked"])
+def test_starts_for_which_there_is_no_process_are_made_when_there_is(
+    runs: Runs, few_processes: Path, cwd: str | None
+) -> None:
+    (few_processes / "cgroup.procs").write_text(str(runs.process.pid))
+    run_ids = [runs.start("sleep", "0.2", cwd=cwd) for _ in range(12)]
+    assert [runs.next(RunEnded, run_id).ending.exit_code for run_id in run_ids] == [0] * 12
+    assert runs.process.pid is not None
+    Path("/sys/fs/cgroup/pids/cgroup.procs").write_text(str(runs.process.pid))
 
 
 # -- other users -----------------------------------------------------------------------------------------------------

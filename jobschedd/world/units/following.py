@@ -37,6 +37,9 @@ LONGEST_LEAD = 25_000
 _TAKEN = "org.freedesktop.systemd1.UnitExists"
 _GROUPS = "/sys/fs/cgroup"
 
+_UNHEARD = "unheard"
+"""A fact that was asked for and not answered: all of them are asked for again once systemd is back."""
+
 TAKEN_AWAY = "systemd has no unit of it: somebody has taken it away, or it was never begun"
 
 
@@ -155,10 +158,15 @@ class Following:
         if self.systemd is None:
             unit.signals.append(signal)
             return
-        self.systemd.kill(unit.name, signal, lambda _: None)
+        self.systemd.kill(unit.name, signal, partial(self._killed, unit, signal, self.systemd))
         if signal != SIGKILL:
             # A stopped process takes nothing but SIGKILL before it goes on.
             self.systemd.kill(unit.name, SIGCONT, lambda _: None)
+
+    @staticmethod
+    def _killed(unit: Unit, signal: int, systemd: Systemd, answer: Answer) -> None:
+        if systemd.was_away(answer):
+            unit.signals.append(signal)  # it is sent once systemd is back and says that the run goes on
 
     def forget(self, run_ids: Sequence[str]) -> None:
         for unit in [self.units[run_id] for run_id in run_ids if run_id in self.units]:
@@ -180,7 +188,6 @@ class Following:
     def systemd_is_there(self) -> None:
         self._tells_peak = True
         for unit in list(self.units.values()):
-            unit.asked = 0
             if unit.stage is Stage.LEAVING:
                 self._stop(unit)
             elif unit.stage in (Stage.STARTING, Stage.RUNNING):
@@ -215,9 +222,10 @@ class Following:
                 self.systemd.get(unit.name, interface, name, partial(self._told, unit, name, self.systemd))
 
     def _told(self, unit: Unit, name: str, systemd: Systemd, answer: Answer) -> None:
-        if systemd.was_away(answer):
-            return  # all of it is asked again when it is back
         unit.asked -= 1
+        if systemd.was_away(answer):
+            unit.facts[_UNHEARD] = True
+            return
         if answer.error and name == "MemoryPeak":
             self._tells_peak = False
         unit.facts[name] = None if answer.error else answer.body[0][1]
@@ -226,7 +234,7 @@ class Following:
 
     def _consider(self, unit: Unit) -> None:
         """Tell what has become of a unit, once all is known that belongs to it."""
-        if unit.asked or unit.stage not in (Stage.STARTING, Stage.RUNNING):
+        if unit.asked or _UNHEARD in unit.facts or unit.stage not in (Stage.STARTING, Stage.RUNNING):
             return
         state = judge(unit.facts, unit.circumstances())
         if isinstance(state, Over | Failed):

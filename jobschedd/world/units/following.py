@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from jobschedd.model.message import RunEnded, RunRefused, RunStarted
 from jobschedd.model.run import Ending
 from jobschedd.world.units.identity import CannotStart, check_groups, environment, look_up, read_environment_file
+from jobschedd.world.units.journal import why_not_spawned
 from jobschedd.world.units.properties import unit_properties
-from jobschedd.world.units.status import AT_A_LOOK, AT_THE_END, Absent, Begun, Failed, Over, judge
+from jobschedd.world.units.status import AT_A_LOOK, AT_THE_END, Absent, Begun, Failed, Over, State, judge
 from jobschedd.world.units.unit import Stage, Unit
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ LONGEST_LEAD = 25_000
 """Microseconds by which an order may come ahead of its moment, whatever the clock says."""
 
 _TAKEN = "org.freedesktop.systemd1.UnitExists"
-_GROUPS = "/sys/fs/cgroup"
 
 _UNHEARD = "unheard"
 """A fact that was asked for and not answered: all of them are asked for again once systemd is back."""
@@ -215,7 +215,7 @@ class Following:
 
     def _ask(self, unit: Unit, wanted: dict[str, str]) -> None:
         """Ask for those of these properties that are not known."""
-        superfluous = "ControlGroup" if self._tells_peak else "MemoryPeak"
+        superfluous = "" if self._tells_peak else "MemoryPeak"
         for name, interface in wanted.items():
             if name not in unit.facts and name != superfluous and self.systemd is not None:
                 unit.asked += 1
@@ -241,8 +241,9 @@ class Following:
             self._ask(unit, AT_THE_END)
             if unit.asked:
                 return
-            unit.facts["MemoryPeak"] = unit.facts.get("MemoryPeak") or _memory_peak(unit.facts.get("ControlGroup"))
             state = judge(unit.facts, unit.circumstances())
+            if isinstance(state, Failed) and unit.facts.get("ExecMainPID"):
+                state = self._doubt(unit, state)
         match state:
             case Begun():
                 self._tell_begun(unit, state)
@@ -259,6 +260,14 @@ class Following:
             case Absent():
                 lost = Ending(None, None, 0, None, TAKEN_AWAY)
                 self._tell_over(unit, RunEnded(unit.run.run_id, self._clock.now(), lost))
+
+    @staticmethod
+    def _doubt(unit: Unit, failed: Failed) -> State:
+        """A status that looks like a start that failed may be the program's own."""
+        said = why_not_spawned(unit.name)
+        if said == "":
+            return judge(unit.facts | {"job": "done"}, unit.circumstances())
+        return Failed(f"{failed.reason} ({said})") if said else failed
 
     def _tell_begun(self, unit: Unit, begun: Begun) -> None:
         if unit.stage is Stage.STARTING:
@@ -286,14 +295,3 @@ def _memory_file(text: str | None) -> int | None:
         file.write(text.encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def _memory_peak(group: str | None) -> int | None:
-    """What the kernel has counted of a control group that is still there, bytes."""
-    if not group:
-        return None
-    try:
-        with open(f"{_GROUPS}{group}/memory.peak", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None

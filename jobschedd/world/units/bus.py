@@ -34,6 +34,9 @@ class Answer(NamedTuple):
         return str(self.body[0]) if self.body else self.error
 
 
+AWAY = Answer((), "org.freedesktop.DBus.Error.NoReply")
+"""Nobody knows what became of the call."""
+
 Heard = Callable[[Answer], None]
 
 
@@ -138,3 +141,6 @@ class Bus:
 
     def close(self) -> None:
         self._socket.close()
+        heard, self._heard = self._heard, {}
+        for waiting in heard.values():
+            waiting(AWAY)

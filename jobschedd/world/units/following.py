@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from jobschedd.model.message import RunEnded, RunRefused, RunStarted
 from jobschedd.model.run import Asked, Ending
 from jobschedd.world.units.identity import CannotStart, check_groups, environment, look_up, read_environment_file
+from jobschedd.world.units.journal import why_not_spawned
 from jobschedd.world.units.properties import unit_properties
-from jobschedd.world.units.status import AT_A_LOOK, AT_THE_END, Absent, Begun, Failed, Over, judge
+from jobschedd.world.units.status import AT_A_LOOK, AT_THE_END, Absent, Begun, Failed, Over, State, judge
 from jobschedd.world.units.unit import Stage, Unit
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ LONGEST_LEAD = 25_000
 """Microseconds by which an order may come ahead of its moment, whatever the clock says."""
 
 _TAKEN = "org.freedesktop.systemd1.UnitExists"
-_GROUPS = "/sys/fs/cgroup"
+
+_UNHEARD = "unheard"
+"""A fact that was asked for and not answered: all of them are asked for again once systemd is back."""
 
 TAKEN_AWAY = "systemd has no unit of it: somebody has taken it away, or it was never begun"
 
@@ -157,10 +160,15 @@ class Following:
         if self.systemd is None:
             unit.signals.append(signal)
             return
-        self.systemd.kill(unit.name, signal, lambda _: None)
+        self.systemd.kill(unit.name, signal, partial(self._killed, unit, signal, self.systemd))
         if signal != SIGKILL:
             # A stopped process takes nothing but SIGKILL before it goes on.
             self.systemd.kill(unit.name, SIGCONT, lambda _: None)
+
+    @staticmethod
+    def _killed(unit: Unit, signal: int, systemd: Systemd, answer: Answer) -> None:
+        if systemd.was_away(answer):
+            unit.signals.append(signal)  # it is sent once systemd is back and says that the run goes on
 
     def forget(self, run_ids: Sequence[str]) -> None:
         for unit in [self.units[run_id] for run_id in run_ids if run_id in self.units]:
@@ -182,7 +190,6 @@ class Following:
     def systemd_is_there(self) -> None:
         self._tells_peak = True
         for unit in list(self.units.values()):
-            unit.asked = 0
             if unit.stage is Stage.LEAVING:
                 self._stop(unit)
             elif unit.stage in (Stage.STARTING, Stage.RUNNING):
@@ -210,16 +217,17 @@ class Following:
 
     def _ask(self, unit: Unit, wanted: dict[str, str]) -> None:
         """Ask for those of these properties that are not known."""
-        superfluous = "ControlGroup" if self._tells_peak else "MemoryPeak"
+        superfluous = "" if self._tells_peak else "MemoryPeak"
         for name, interface in wanted.items():
             if name not in unit.facts and name != superfluous and self.systemd is not None:
                 unit.asked += 1
                 self.systemd.get(unit.name, interface, name, partial(self._told, unit, name, self.systemd))
 
     def _told(self, unit: Unit, name: str, systemd: Systemd, answer: Answer) -> None:
-        if systemd.was_away(answer):
-            return  # all of it is asked again when it is back
         unit.asked -= 1
+        if systemd.was_away(answer):
+            unit.facts[_UNHEARD] = True
+            return
         if answer.error and name == "MemoryPeak":
             self._tells_peak = False
         unit.facts[name] = None if answer.error else answer.body[0][1]
@@ -228,15 +236,16 @@ class Following:
 
     def _consider(self, unit: Unit) -> None:
         """Tell what has become of a unit, once all is known that belongs to it."""
-        if unit.asked or unit.stage not in (Stage.STARTING, Stage.RUNNING):
+        if unit.asked or _UNHEARD in unit.facts or unit.stage not in (Stage.STARTING, Stage.RUNNING):
             return
         state = judge(unit.facts, unit.circumstances())
         if isinstance(state, Over | Failed):
             self._ask(unit, AT_THE_END)
             if unit.asked:
                 return
-            unit.facts["MemoryPeak"] = unit.facts.get("MemoryPeak") or _memory_peak(unit.facts.get("ControlGroup"))
             state = judge(unit.facts, unit.circumstances())
+            if isinstance(state, Failed) and unit.facts.get("ExecMainPID"):
+                state = self._doubt(unit, state)
         match state:
             case Begun():
                 self._tell_begun(unit, state)
@@ -253,6 +262,14 @@ class Following:
             case Absent():
                 lost = Ending(None, None, 0, None, TAKEN_AWAY)
                 self._tell_over(unit, RunEnded(unit.run.run_id, self._clock.now(), lost))
+
+    @staticmethod
+    def _doubt(unit: Unit, failed: Failed) -> State:
+        """A status that looks like a start that failed may be the program's own."""
+        said = why_not_spawned(unit.name)
+        if said == "":
+            return judge(unit.facts | {"job": "done"}, unit.circumstances())
+        return Failed(f"{failed.reason} ({said})") if said else failed
 
     def _tell_begun(self, unit: Unit, begun: Begun) -> None:
         if unit.stage is Stage.STARTING:
@@ -280,14 +297,3 @@ def _memory_file(text: str | None) -> int | None:
         file.write(text.encode())
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def _memory_peak(group: str | None) -> int | None:
-    """What the kernel has counted of a control group that is still there, bytes."""
-    if not group:
-        return None
-    try:
-        with open(f"{_GROUPS}{group}/memory.peak", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return None

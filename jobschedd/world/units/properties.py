@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 GRACE = 10_000_000
 """Microseconds from SIGTERM to SIGKILL for what the main process leaves behind."""
 
-PAM_SERVICE = "login"
+PAM_SERVICES = ("jobschedd", "cron")
+"""The first that is there. Not login: its pam_systemd would move the run out of the unit, into a session of its own."""
+
+_PAM = ("/etc/pam.d", "/usr/lib/pam.d")
 _IONICE = {"realtime": 1, "best-effort": 2, "idle": 3}
 _ROOTS = ("RootDirectory", "RootImage")
 
@@ -111,8 +114,15 @@ def _person(launch: Launch) -> list[Property]:
     if launch.groups:
         made.append(("SupplementaryGroups", ("as", list(launch.groups))))
     if launch.pam_session:
-        made.append(("PAMName", ("s", PAM_SERVICE)))
+        made.append(("PAMName", ("s", _pam_service())))
     return made
+
+
+def _pam_service() -> str:
+    for name in PAM_SERVICES:
+        if any(os.path.exists(os.path.join(directory, name)) for directory in _PAM):
+            return name
+    raise CannotStart("cannot open a PAM session: write /etc/pam.d/jobschedd, which says what one is")
 
 
 def _limits(limits: Limits) -> list[Property]:

@@ -21,10 +21,10 @@ AT_THE_END = {
     "ExecMainStatus": "Service",
     "Result": "Service",
     "CPUUsageNSec": "Service",
-    "ControlGroup": "Service",
     "MemoryPeak": "Service",
 }
-"""The properties that tell how a run ended, with their interfaces. systemd before 255 has no MemoryPeak."""
+"""The properties that tell how a run ended, with their interfaces. Before 255 there is no MemoryPeak,
+and the control group, which counts it, is gone when the main process has ended."""
 
 AT_A_LOOK = {
     "ActiveState": "Unit",

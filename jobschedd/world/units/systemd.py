@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from jeepney import DBusAddress
 
-from jobschedd.world.units.bus import BUS, Answer, Bus, Heard, Signal
+from jobschedd.world.units.bus import AWAY, BUS, Answer, Bus, Heard, Signal
 from jobschedd.world.units.properties import object_path
 
 NAME = "org.freedesktop.systemd1"
@@ -19,7 +19,7 @@ AT_ONCE = 32
 """Calls without an answer. The bus cuts systemd off when a thousand wait for it."""
 
 _NOBODY = (
-    "org.freedesktop.DBus.Error.NoReply",
+    AWAY.error,
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Disconnected",
@@ -52,7 +52,7 @@ class Systemd:
         self._owner = ""
         """systemd's own name on the bus; empty: it is not there."""
         self._unanswered = 0
-        self._line: deque[Callable[[], None]] = deque()
+        self._line: deque[tuple[Callable[[], None], Heard]] = deque()
         self.ready = False
         for match in _MATCHES:
             self.bus.call(BUS, "AddMatch", "s", (match,), lambda _: None)
@@ -90,13 +90,25 @@ class Systemd:
             heard(answer)
             self._advance()
 
-        self._line.append(lambda: self.bus.call(to, member, signature, body, answered))
+        self._line.append((lambda: self.bus.call(to, member, signature, body, answered), heard))
         self._advance()
 
     def _advance(self) -> None:
         while self._line and self._unanswered < AT_ONCE:
             self._unanswered += 1
-            self._line.popleft()()
+            call, _ = self._line.popleft()
+            call()
+
+    def _give_up(self) -> None:
+        """What stands in line was meant for a systemd that is not there any more."""
+        line, self._line = self._line, deque()
+        for _, heard in line:
+            heard(AWAY)
+
+    def close(self) -> None:
+        """Whoever waits for an answer hears that nobody knows."""
+        self._give_up()
+        self.bus.close()
 
     @staticmethod
     def was_away(answer: Answer) -> bool:
@@ -112,6 +124,7 @@ class Systemd:
     def _follow(self, owner: str) -> None:
         """It has come, gone, or come back as another: it forgets us when it executes itself anew."""
         self._owner, self.ready = owner, False
+        self._give_up()
         if owner:
             self.bus.call(MANAGER, "Subscribe", None, (), lambda answer: self._subscribed(owner, answer))
 

@@ -185,7 +185,7 @@ class Units:
         systemd, self._following.systemd = self._following.systemd, None
         if systemd is not None:
             self._poll.unregister(systemd.bus.fileno())
-            systemd.bus.close()
+            systemd.close()
 
     def _wait(self, left: int | None) -> None:
         """Until the next start may begin, in so many microseconds, or something has come."""

@@ -91,14 +91,10 @@ class Daemon:
             Units(to_scheduler, self._clock, runtime_dir=runtime_dir),
         )
         self._to_scheduler = to_scheduler
-        self._watches = FileWatches(to_scheduler, self._log, self._clock, rescan_every=self._settings.rescan_every)
+        rescan = self._settings.rescan_every
+        self._watches = FileWatches(to_scheduler, self._log, self._clock, rescan_every=rescan)
         self._loader = Loader(
-            self._settings.jobs_dirs,
-            parser(self._settings),
-            to_scheduler,
-            self._log,
-            self._clock,
-            rescan_every=self._settings.rescan_every,
+            self._settings.jobs_dirs, parser(self._settings), to_scheduler, self._log, self._clock, rescan_every=rescan
         )
         self._ready = False
         self._loading = Loading.NO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-HELD = {f"F{n:02}" for n in range(1, 50) if n not in (34, 43, 44)} | {
+HELD = {f"F{n:02}" for n in range(1, 50) if n not in (43, 44)} | {
     f"A{n:02}" for n in (*range(1, 31), 38, 39, 40, 44, 50, 51, 52, 58)
 }
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
+from jobschedd.model.kernel import ADDRESSES, CAPABILITIES, NAMESPACES
 from jobschedd.model.launch import Setting
 from jobschedd.model.rule import in_words
 from jobschedd.model.span import parse_duration, parse_size, show_value
@@ -122,32 +123,8 @@ def _device(line: Any) -> bool:
     return bool(re.fullmatch(r"/dev/\S+|(char|block)-\S+", node)) and bool(re.fullmatch(r"r?w?m?", access.strip()))
 
 
-ADDRESSES = {
-    "any": ("0.0.0.0/0", "::/0"),
-    "localhost": ("127.0.0.0/8", "::1/128"),
-    "link-local": ("169.254.0.0/16", "fe80::/64"),
-    "multicast": ("224.0.0.0/4", "ff00::/8"),
-}
-
-
 def _address(word: str) -> bool:
     return word in ADDRESSES or bool(ip_network(word, strict=False))
-
-
-CAPABILITIES = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-    "CHECKPOINT_RESTORE",
-]  # fmt: skip
-"""By their numbers, linux/capability.h."""
-
-NAMESPACES = {
-    "mnt": 1 << 17, "cgroup": 1 << 25, "uts": 1 << 26, "ipc": 1 << 27, "user": 1 << 28, "pid": 1 << 29, "net": 1 << 30,
-}  # fmt: skip
-"""With their flags of clone(2)."""
 
 
 def _capability(word: str) -> bool:

@@ -9,8 +9,9 @@ from socket import AF_INET, AF_INET6
 from typing import Any
 
 from jobschedd.model import sandbox
+from jobschedd.model.kernel import ADDRESSES, CAPABILITIES, NAMESPACES
 from jobschedd.model.launch import Setting
-from jobschedd.model.sandbox import ADDRESSES, CAPABILITIES, NAMESPACES, SETTINGS, Kind, words
+from jobschedd.model.sandbox import SETTINGS, Kind, words
 
 Property = tuple[str, tuple[str, Any]]
 """Name, signature, value."""

@@ -118,6 +118,8 @@ class Supervision:
             ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)
         outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
         self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at)
+        if refused and ending.asked:
+            return  # it was stopped on purpose before it had begun
         if not self._try_again(run, outcome, ended_at):
             # Whoever waits for a failure wants to know of a start that was not possible, too.
             for job_id in self._catalog.followers(run.job_id, Outcome.FAILED if refused else outcome):

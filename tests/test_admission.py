@@ -297,6 +297,18 @@ def test_what_was_stopped_on_purpose_is_not_tried_again(world: World) -> None:
     assert world.status().waiting == 0
 
 
+def test_what_was_stopped_before_it_could_start_is_not_tried_again(world: World) -> None:
+    world.load(
+        change("a.json", "a", overlap="replace", retry={"delay": "1h"}), change("b.json", "b", None, after=["a"])
+    )
+    world.load(change("c.json", "c", None, after=[{"job": "a", "on": "failure"}]))
+    world.pass_time(MINUTE)
+    world.pass_time(MINUTE)
+    world.say(message.RunRefused(world.runner.started[0][0].run_id, "stopped before it could start"))
+    assert [job for job, _, _ in started(world)] == ["a", "a"]
+    assert world.status().waiting == 0
+
+
 def test_a_start_that_is_not_possible_is_tried_again_too(world: World) -> None:
     world.load(change("a.json", "a", "1 8 * * *", retry={"delay": "10s"}))
     world.pass_time(MINUTE)

@@ -540,7 +540,11 @@ class Lives:
 
     def live(self) -> None:
         world, draw = self.world, self.draw
-        match draw.randrange(13):
+        match draw.randrange(14):
+            case 13:
+                for active in list(world.scheduler._dispatch.running):
+                    if active.started_at is None:
+                        world.say(message.RunStarted(active.run.run_id, 1, world.clock.wall))
             case 12:
                 world.say(message.Configure(4, draw.choice([None, None, 1, 3])))
             case 0:

@@ -25,8 +25,7 @@ from jobschedd.model.span import parse_duration, parse_size, show_value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_YES = frozenset({"yes", "true", "on", "1", "y", "t"})
-_NO = frozenset({"no", "false", "off", "0", "n", "f"})
+_YES, _NO = {"yes", "true", "on", "1", "y", "t"}, {"no", "false", "off", "0", "n", "f"}
 _TEXT_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
@@ -225,13 +224,11 @@ _ELSEWHERE: dict[str, str] = {
 }
 _OWN_KEY = {name: key for key, names in _ELSEWHERE.items() for name in names.split()}
 
-_OURS = frozenset(
-    {
-        "Type", "RemainAfterExit", "CollectMode", "Description", "StandardOutput", "StandardError", "SyslogIdentifier",
-        "SyslogLevelPrefix", "LogExtraFields", "LogRateLimitIntervalSec", "SupplementaryGroups", "PAMName", "KillSignal",
-        "OOMPolicy", "MemoryAccounting", "CPUAccounting", "TasksAccounting",
-    },
-)  # fmt: skip
+_OURS = {
+    "Type", "RemainAfterExit", "CollectMode", "Description", "StandardOutput", "StandardError", "SyslogIdentifier",
+    "SyslogLevelPrefix", "LogExtraFields", "LogRateLimitIntervalSec", "SupplementaryGroups", "PAMName", "KillSignal",
+    "OOMPolicy", "MemoryAccounting", "CPUAccounting", "TasksAccounting",
+}  # fmt: skip
 
 
 def _read(name: str, value: Any) -> Setting:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,3 +138,17 @@ def test_the_schema_knows_the_settings_and_nothing_else() -> None:
         SANDBOX.validate_python(good)
     for bad in ({"ProtectSystem": 5}, {"User": "root"}, {"CPUWeight": 0}):
         assert not validator.is_valid(bad)
+
+
+PAGE = (Path(__file__).parents[2] / "docs/sandbox.md").read_text()
+
+
+def test_the_example_of_the_page_is_one() -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL | re.IGNORECASE)
+    assert read(**json.loads(text)["sandbox"])
+
+
+def test_the_page_names_every_setting_beside_its_form() -> None:
+    rows = {tuple(re.findall(r"`(\w+)`", names)): form for form, names in re.findall(r"^\| (.+?) \| (`\w+`.*) \|$", PAGE, re.MULTILINE)}  # fmt: skip
+    told = {name: form for names, form in rows.items() for name in names}
+    assert {name: kind.form for name, kind in SETTINGS.items()} == told

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jobschedd.model.run import make_run_id
+from jobschedd.world.units.properties import object_path
 from tests.system.machine import Machine, why_not
 
 pytestmark = pytest.mark.system
@@ -628,12 +629,12 @@ def test_the_output_is_found_by_job_and_run_whoever_it_ran_as(daemon: Daemon, ma
 def test_a_forged_signal_of_another_user_ends_nothing(daemon: Daemon, machine: Machine) -> None:
     run_id = daemon.start("/bin/sleep", "600")
     daemon.hear("RunStarted", run_id)
-    path = f"/org/freedesktop/systemd1/unit/jobschedd_2drun_2d{''.join(c if c.isalpha() or n else f'_{ord(c):x}' for n, c in enumerate('x' + run_id))[1:]}_2eservice"
+    listed = machine.run("busctl", "list", "--unique", "--no-legend", check=True).stdout.splitlines()
+    (ours,) = [line.split()[0] for line in listed if line.split()[1] == str(daemon.found["pid"])]
     machine.run(
-        "setpriv", "--reuid=5", "--clear-groups", "busctl", "--system", "emit", path,
-        "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as", "org.freedesktop.systemd1.Service",
-        "2", "ExecMainExitTimestamp", "t", "5", "ExecMainStatus", "i", "1", "0",
+        "setpriv", "--reuid=5", "--clear-groups", "busctl", "emit", f"--destination={ours}",
+        object_path(f"jobschedd-run-{run_id}.service"), "org.freedesktop.DBus.Properties", "PropertiesChanged",
+        "sa{sv}as", "org.freedesktop.systemd1.Service", "3", "ExecMainExitTimestamp", "t", "5", "ExecMainCode", "i", "1",
+        "ExecMainStatus", "i", "0", "0", check=True,
     )  # fmt: skip
-    daemon.tell(end=[run_id], signal=15)
-    assert daemon.hear("RunEnded", run_id)["ending"]["signal"] == 15
-    daemon.tell(forget=[run_id])
+    ends_when_asked(daemon, run_id)

@@ -192,6 +192,7 @@ KNOWN = Circumstances("/bin/x", "/srv", "games", "games")
         ({"ActiveState": "activating", "Job": (1, "/")}, Coming()),
         ({"ActiveState": "inactive", "Job": (1, "/")}, Coming()),
         ({"ActiveState": "inactive", "Job": (0, "/")}, Absent()),
+        ({"ActiveState": None, "Job": None}, Absent()),
     ],
 )  # fmt: skip
 def test_what_systemd_knows_of_a_unit_is_what_became_of_the_run(facts: dict[str, Any], state: Any) -> None:

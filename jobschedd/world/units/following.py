@@ -7,7 +7,6 @@ whose fate is unknown is looked up by its name, and made again only where system
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from jobschedd.world.units.identity import CannotStart, check_groups, environmen
 from jobschedd.world.units.journal import why_not_spawned
 from jobschedd.world.units.properties import unit_properties
 from jobschedd.world.units.status import AT_A_LOOK, AT_THE_END, Absent, Begun, Failed, Over, State, judge
-from jobschedd.world.units.unit import Stage, Unit
+from jobschedd.world.units.unit import Stage, Unit, memory_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +36,15 @@ LONGEST_LEAD = 25_000
 """Microseconds by which an order may come ahead of its moment, whatever the clock says."""
 
 _TAKEN = "org.freedesktop.systemd1.UnitExists"
+
+_NOT_THERE = frozenset(
+    {
+        "org.freedesktop.DBus.Error.UnknownProperty",
+        "org.freedesktop.DBus.Error.UnknownObject",
+        "org.freedesktop.systemd1.NoSuchUnit",
+    },
+)
+"""Of a property: this systemd has none, or no such unit."""
 
 _UNHEARD = "unheard"
 """A fact that was asked for and not answered: all of them are asked for again once systemd is back."""
@@ -99,7 +107,7 @@ class Following:
             self._notes.write(run)
             # What is left behind is found by the run's id; a job may read it but not take it away.
             variables = dict(launch.env) | {"JOBSCHEDD_RUN_ID": run.run_id}
-            unit.stdin = _memory_file(launch.stdin)
+            unit.stdin = memory_file(launch.stdin)
             properties = unit_properties(
                 run,
                 launch,
@@ -172,7 +180,7 @@ class Following:
 
     def forget(self, run_ids: Sequence[str]) -> None:
         for unit in [self.units[run_id] for run_id in run_ids if run_id in self.units]:
-            if unit.stage in (Stage.STARTING, Stage.ENDED):
+            if unit.stage is Stage.ENDED:
                 unit.stage = Stage.LEAVING
                 self._stop(unit)
 
@@ -228,6 +236,9 @@ class Following:
         if systemd.was_away(answer):
             unit.facts[_UNHEARD] = True
             return
+        if answer.error and answer.error not in _NOT_THERE:
+            # Nothing follows from that, and nothing else will say more: the connection is made anew, and all is asked.
+            raise ConnectionError(answer.text)
         if answer.error and name == "MemoryPeak":
             self._tells_peak = False
         unit.facts[name] = None if answer.error else answer.body[0][1]
@@ -286,14 +297,3 @@ class Following:
         unit.stage = Stage.ENDED
         self._starting.discard(unit.run.run_id)
         self._inbox.put(message)
-
-
-def _memory_file(text: str | None) -> int | None:
-    """A descriptor to read `text` from. In a property of the unit every user could read it."""
-    if text is None:
-        return None
-    descriptor = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    with open(descriptor, "wb", closefd=False) as file:
-        file.write(text.encode())
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor

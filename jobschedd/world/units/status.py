@@ -110,10 +110,11 @@ State = Begun | Over | Failed | Coming | Absent
 
 def judge(facts: dict[str, Any], known: Circumstances) -> State:
     """What became of a unit. `facts`: its properties, and as `job` the result of the job that started it."""
-    job, active = facts.get("job", ""), facts.get("ActiveState")
-    if not job and (active == "activating" or (active == "inactive" and facts["Job"][0])):
+    job, active = facts.get("job", ""), facts.get("ActiveState", "")
+    # A job of a unit that nothing is known of is the one that will start it.
+    if not job and (active == "activating" or (active == "inactive" and (facts.get("Job") or (0,))[0])):
         return Coming()
-    if not job and active == "inactive":
+    if not job and active in ("inactive", None):
         return Absent()
     began, ended, pid = (facts.get(f"ExecMain{what}") or 0 for what in ("StartTimestamp", "ExitTimestamp", "PID"))
     if not pid:

@@ -69,3 +69,14 @@ class Unit:
         if self.stdin is not None:
             os.close(self.stdin)
             self.stdin = None
+
+
+def memory_file(text: str | None) -> int | None:
+    """A descriptor to read `text` from. In a property of the unit every user could read it."""
+    if text is None:
+        return None
+    descriptor = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(text.encode())
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

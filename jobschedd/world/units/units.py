@@ -76,7 +76,9 @@ class Units:
         """None while no run has needed it."""
         self._next_attempt = 0
         self._heard = 0
-        """When systemd has said something, or was not needed."""
+        """When systemd has last said something."""
+        self._needed = 0
+        """When a run has last needed it."""
 
     @property
     def _possible(self) -> bool:
@@ -155,11 +157,10 @@ class Units:
         """Connect where a run needs it, give up what has waited too long, and part when nothing needs it."""
         now, following = self._clock.elapsed(), self._following
         if not following.units:
-            if following.systemd is None:
-                self._heard = now
-            elif now - self._heard > LINGER:
+            if now - self._needed > LINGER:
                 self._part()
             return
+        self._needed = now
         if following.systemd is None and not os.path.isdir(self._booted):
             following.refuse_waiting(NO_SYSTEMD, now + 1)
             return

@@ -60,7 +60,7 @@ def unit_properties(
         # The start is over when the program runs, so what fails before is told from what the program exits with.
         ("Type", ("s", "exec")),
         ("ExecStartEx", ("a(sasas)", [(program, list(launch.argv), ["no-env-expand"])])),
-        ("KillMode", ("s", "process" if _leaves_children(launch) else "control-group")),
+        ("KillMode", ("s", "process" if launch.leave_children else "control-group")),
         ("TimeoutStopUSec", ("t", GRACE)),
         ("OOMPolicy", ("s", "stop")),
         ("UMask", ("u", launch.umask)),
@@ -83,10 +83,6 @@ def unit_properties(
     for name, value in launch.sandbox:
         unit += properties(name, value)
     return unit
-
-
-def _leaves_children(launch: Launch) -> bool:
-    return bool(getattr(launch, "leave_children", False))
 
 
 def _directory(launch: Launch, identity: Identity | None) -> str:

@@ -21,6 +21,7 @@ import time
 from typing import Any, NamedTuple, NoReturn
 
 from jobschedd.runner.identity import CannotStart, Identity, environment, look_up
+from jobschedd.runner.spawn import Program
 
 LONGEST_LEAD = 25_000
 """Microseconds by which an order may come ahead of its moment, whatever the clock says."""
@@ -46,8 +47,8 @@ class Plan(NamedTuple):
     output: int
     identity: Identity | None
     """None: it is to look it up, and to tell it."""
-    environment: dict[str, str] | None
-    """None: it depends on the identity."""
+    program: Program | None
+    """None: it depends on the identity, or on a file that is to be read as that user."""
     runner: int
     """Who forks."""
 
@@ -73,40 +74,48 @@ def become(plan: Plan, told: int) -> NoReturn:
 
 
 def _become(plan: Plan, told: int) -> NoReturn:
-    order = plan.order
+    order, identity, program = plan.order, plan.identity, plan.program
+    # Until it is the run nobody but the runner knows of it; one that has to wait for something must not outlive that.
+    waits = program is None or bool(order["cwd"]) or order["moment"] * 1_000 > time.time_ns()
     os.setsid()
     os.dup2(plan.standard_input, 0)
     os.dup2(plan.output, 1)
     os.dup2(plan.output, 2)
-    identity = plan.identity
     if identity is None:
+        _end_with(plan.runner)
         identity = look_up(order)
         os.write(told, b"@" + json.dumps(identity).encode() + b"\n")
     if order["limits"]:
         _limit(order["limits"])
-    argv = order["argv"]
-    if order["pam_session"]:
-        argv = ["/usr/sbin/runuser", *_session(identity), "--", *argv]
     if identity.groups is not None:
         _drop(identity, keep_root=order["pam_session"])
+    if waits:
+        _end_with(plan.runner)  # the kernel forgets that when the user changes
     os.umask(order["umask"])
-    _enter(order["cwd"] or identity.cwd, argv[0])
-    variables = plan.environment
-    if variables is None or order["env_file"]:
-        variables = environment(order, identity, _read_environment(order["env_file"]))
+    _enter(order["cwd"] or identity.cwd)
+    if program is None:
+        argv = order["argv"]
+        if order["pam_session"]:
+            argv = ["/usr/sbin/runuser", *_session(identity), "--", *argv]
+        program = Program(argv[0], argv, environment(order, identity, _read_environment(order["env_file"])))
     if order["pam_session"]:
         os.setresuid(0, 0, 0)
-    # Until it is the run nobody but the runner knows of it. The kernel forgets this when the user changes: after that.
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != plan.runner:
-        os._exit(127)
-    await_moment(order["moment"])
-    _libc.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    if waits:
+        await_moment(order["moment"])
+        _libc.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
     os.write(told, b"=%d" % (time.time_ns() // 1_000))
     try:
-        (os.execve if "/" in argv[0] else os.execvpe)(argv[0], argv, variables)
+        program.execute()
     except OSError as error:
-        raise CannotStart(reason(error, argv[0])) from None
+        raise CannotStart(reason(error, program.name)) from None
+    raise AssertionError
+
+
+def _end_with(runner: int) -> None:
+    """Be killed when the runner dies."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != runner:
+        os._exit(127)
 
 
 def await_moment(moment: int) -> None:
@@ -141,15 +150,15 @@ def _drop(identity: Identity, *, keep_root: bool) -> None:
         os.setresuid(ours, uid, ours)
     except PermissionError:
         raise CannotStart(f"no permission to become the user: {identity.name}") from None
-    if os.getresuid() != (ours, uid, ours) or os.getresgid() != (gid, gid, gid) or set(os.getgroups()) - {*groups}:
+    if os.getresuid() != (ours, uid, ours) or os.getresgid() != (gid, gid, gid) or len(os.getgroups()) > len(groups):
         raise CannotStart(f"cannot become the user {identity.name}: the kernel says that we are another one")
 
 
-def _enter(cwd: str, program: str) -> None:
+def _enter(cwd: str) -> None:
     try:
         os.chdir(cwd)
     except OSError as error:
-        raise CannotStart(reason(error, program, cwd)) from None
+        raise CannotStart(reason(error, "", cwd)) from None
 
 
 def _limit(limits: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from jobschedd.runner.child import Plan, await_moment, become, reason
 from jobschedd.runner.identity import CannotStart, Identity, environment, look_up
-from jobschedd.runner.spawn import CAN_ENTER_CGROUP, Spawn
+from jobschedd.runner.spawn import CAN_ENTER_CGROUP, Program, Spawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,14 +86,16 @@ class Ready:
         order = self._order
         plain = all(order[key] == value for key, value in PLAIN.items())
         if plain and (self._group is None or CAN_ENTER_CGROUP):
-            variables = environment(order, look_up(order), {})
-            self._program = _find(self._program, variables["PATH"])
             with _as_refusal(self._program):
-                descriptors = (self._input, output, output)
-                self._spawn = Spawn(self._program, order["argv"], variables, descriptors, self._group)
+                program = Program(self._program, order["argv"], environment(order, look_up(order), {}))
+                self._program = program.name
+                self._spawn = Spawn(program, (self._input, output, output), self._group)
             return
         identity = _known.get(_who(order))
-        known = environment(order, identity, {}) if identity is not None else None
+        known = None
+        if identity is not None and not order["env_file"] and not order["pam_session"]:
+            with _as_refusal(self._program):
+                known = Program(self._program, order["argv"], environment(order, identity, {}))
         self._plan = Plan(order, self._input, output, identity, known, os.getpid())
 
     def start(self) -> tuple[int, int | None]:
@@ -134,14 +136,6 @@ def _as_refusal(program: str) -> Iterator[None]:
         raise CannotStart(reason(error, program)) from None
     except ValueError as error:  # a NUL byte; the model refuses it, this is the last line
         raise CannotStart(f"{error}") from None
-
-
-def _find(program: str, path: str) -> str:
-    """The file that a name without a slash means, as execvp(3) finds it."""
-    if "/" in program:
-        return program
-    places = [os.path.join(directory, program) for directory in path.split(":")]
-    return next((place for place in places if os.access(place, os.X_OK) and not os.path.isdir(place)), program)
 
 
 def _who(order: dict[str, Any]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _libc = ctypes.CDLL(None)
+_execve = ctypes.PyDLL(None, use_errno=True).execve
 
 # <spawn.h>, the same numbers in glibc and musl, but the last one, which only glibc 2.39 has
 _SETSIGDEF, _SETSIGMASK, _SETSID, _SETCGROUP = 0x04, 0x08, 0x80, 0x100
@@ -26,29 +27,43 @@ _ALL_SIGNALS = ctypes.create_string_buffer(b"\xff" * 8 + bytes(120), 128)
 _NO_SIGNALS = ctypes.create_string_buffer(128)
 
 
+class Program:
+    """A program, its arguments and its environment, in the form that the kernel takes them."""
+
+    def __init__(self, program: str, argv: Sequence[str], variables: Mapping[str, str]) -> None:
+        """`program`: without a slash it is looked for in the PATH of `variables`. Raises ValueError for a NUL."""
+        self.name = program if "/" in program else _find(program, variables.get("PATH", os.defpath))
+        texts = [*argv, *(f"{name}={value}" for name, value in variables.items())]
+        if "\0" in self.name or any("\0" in text for text in texts):
+            raise ValueError("embedded null byte in an argument or a variable")
+        words = list(map(os.fsencode, texts))
+        self.path = os.fsencode(self.name)
+        self.argv = (ctypes.c_char_p * (len(argv) + 1))(*words[: len(argv)], None)
+        self.variables = (ctypes.c_char_p * (len(variables) + 1))(*words[len(argv) :], None)
+
+    def execute(self) -> None:
+        """Be that program, execve(2). Raises OSError."""
+        _execve(self.path, self.argv, self.variables)
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _find(program: str, path: str) -> str:
+    """As execvp(3) does."""
+    places = [os.path.join(directory, program) for directory in path.split(":")]
+    return next((place for place in places if os.access(place, os.X_OK) and not os.path.isdir(place)), program)
+
+
 class Spawn:
     """A start that is prepared: all that is left is one call."""
 
-    def __init__(
-        self,
-        program: str,
-        argv: Sequence[str],
-        variables: Mapping[str, str],
-        descriptors: Sequence[int],
-        group: int | None = None,
-    ) -> None:
-        """`descriptors`: what is to be 0, 1 and 2. `group`: the directory of a cgroup. Raises ValueError for a NUL."""
+    def __init__(self, program: Program, descriptors: Sequence[int], group: int | None = None) -> None:
+        """`descriptors`: what is to be 0, 1 and 2. `group`: the directory of a cgroup."""
+        self._program = program
         self._attributes = ctypes.create_string_buffer(_ROOM)
         self._actions = ctypes.create_string_buffer(_ROOM)
         _check(_libc.posix_spawnattr_init(self._attributes))
         _check(_libc.posix_spawn_file_actions_init(self._actions))
-        texts = [*argv, *(f"{name}={value}" for name, value in variables.items())]
-        if "\0" in program or any("\0" in text for text in texts):
-            raise ValueError("embedded null byte in an argument or a variable")
-        words = list(map(os.fsencode, texts))
-        self._program = os.fsencode(program)
-        self._argv = (ctypes.c_char_p * (len(argv) + 1))(*words[: len(argv)], None)
-        self._variables = (ctypes.c_char_p * (len(variables) + 1))(*words[len(argv) :], None)
         _check(_libc.posix_spawnattr_setsigdefault(self._attributes, _ALL_SIGNALS))
         _check(_libc.posix_spawnattr_setsigmask(self._attributes, _NO_SIGNALS))
         flags = _SETSIGDEF | _SETSIGMASK | _SETSID
@@ -61,11 +76,9 @@ class Spawn:
 
     def start(self) -> int:
         """The process id, once the program runs. Raises OSError."""
-        pid = ctypes.c_int()
+        pid, made = ctypes.c_int(), self._program
         _check(
-            _libc.posix_spawn(
-                ctypes.byref(pid), self._program, self._actions, self._attributes, self._argv, self._variables
-            )
+            _libc.posix_spawn(ctypes.byref(pid), made.path, self._actions, self._attributes, made.argv, made.variables)
         )
         return pid.value
 

@@ -111,7 +111,10 @@ class Recovery:
         admission = self._dispatch.admission
         for held in [held for held in self._waiting.values() if held.run.job_id == definition.job.job_id]:
             del self._waiting[held.run.run_id]
-            if self._past_doubt is not None:
+            if self._dispatch.running.get(held.run.run_id) is not None:
+                # The runner has it: a daemon that kept too much in memory has dropped its claim.
+                self._record.note(Claimed(held.run))
+            elif self._past_doubt is not None:
                 admission.give_up(held, f"{NOT_WRITTEN}; whether it was started is not known", now, Outcome.LOST)
             elif not definition.job.enabled:
                 admission.give_up(held, "withdrawn: the job is not enabled", now)

@@ -276,6 +276,7 @@ class Scheduler:
         if arrival.since is not None:
             self._record.note(self._recovery.defined(definition, arrival.since))
         self._recovery.go_on_waiting(definition, now)
+        self._dispatch.admission.waiting.look_again(job_id)
         for run in self._supervision.take_lost(job_id):
             self._supervision.lose(run, definition, now)
         watch = definition.job.watch if definition.job.enabled else None

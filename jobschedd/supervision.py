@@ -90,7 +90,8 @@ class Supervision:
             and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
-            self._dispatch.start([(again, definition.launch(), now)])
+            if self._dispatch.admission.admit(definition, again, now):
+                self._dispatch.start([(again, definition.launch(), now)])
 
     def take_lost(self, job_id: str) -> list[Run]:
         """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""
@@ -112,7 +113,7 @@ class Supervision:
         run = active.run
         if not self._dispatch.running.has_job(run.job_id):
             self._dispatch.timetable.run_ended(run.job_id)
-        self._dispatch.admission.waiting.run_ended(run.job_id)
+        self._dispatch.admission.waiting.look_again(run.job_id)
         if active.asked or not ending.asked:
             # What the runner says of it outlives us; what we said is in better words.
             ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)

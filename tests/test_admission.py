@@ -95,6 +95,30 @@ def test_who_waits_waits_on_after_a_restart_and_starts_once(world: World) -> Non
     assert started(third) == []
 
 
+def test_what_waits_goes_by_the_job_as_it_is_now(world: World) -> None:
+    world.load(change("a.json", "a", overlap="queue"))
+    world.pass_time(2 * MINUTE)
+    world.pass_time(MINUTE)
+    assert len(world.runner.started) == 1
+    world.load(change("a.json", "a", overlap="allow"))
+    assert len(world.runner.started) == 2
+
+
+def test_what_the_runner_has_is_not_started_though_the_record_says_that_it_waits(world: World) -> None:
+    job = change("a.json", "a", overlap="queue")
+    world.load(job)
+    world.pass_time(2 * MINUTE)
+    world.pass_time(MINUTE)
+    world.pass_time(SECOND)
+    (held,) = world.scheduler._dispatch.admission.waiting
+    after = World(world.clock.wall + SECOND, store=world.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(held.run, 1, world.clock.wall),)))
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    assert started(after) == []
+    assert ("08:03:00", "running", "") in fates(after)
+
+
 def test_what_waits_for_a_job_that_is_gone_is_given_up(world: World) -> None:
     world.load(change("a.json", "a", overlap="queue"))
     world.pass_time(MINUTE)

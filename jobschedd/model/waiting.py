@@ -36,7 +36,7 @@ class Waiting:
         self._ring: deque[str] = deque()
         """The jobs whose turn comes, in this order."""
         self._behind: set[str] = set()
-        """Jobs whose turn came while they could not start: they are back in the ring when a run of theirs has ended."""
+        """Jobs whose turn came while they could not start: they are back in the ring when that may have changed."""
         self._later: list[tuple[Instant, str, Held]] = []
         """A heap of those whose moment is to come."""
 
@@ -87,8 +87,8 @@ class Waiting:
             return held
         return None
 
-    def run_ended(self, job_id: str) -> None:
-        """A run of the job has ended: its turn comes again."""
+    def look_again(self, job_id: str) -> None:
+        """A run of the job has ended, or its file has changed: its turn comes again."""
         if job_id in self._behind:
             self._behind.discard(job_id)
             self._ring.append(job_id)

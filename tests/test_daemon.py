@@ -125,6 +125,8 @@ class Process:
                 self.process.wait()
         self.end_runner()
         self._reader.join(PATIENCE)
+        # To close a file that a thread reads waits for ever.
+        assert not self._reader.is_alive(), "something of this daemon's still has its stderr"
         assert self.process.stderr is not None
         self.process.stderr.close()
 

@@ -38,8 +38,8 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         return lives[-1]
 
     yield begin
-    lives[-1].end_runner()
-    for life in lives:
+    # The newest first: while it lives, the runner of all of them answers nobody else and holds their stderr.
+    for life in reversed(lives):
         life.close()
 
 

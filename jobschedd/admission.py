@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 OVERLAP = "overlap: the last run is still going"
 ONE_WAITS = "overlap: the last run is still going, and one waits already"
 REPLACED = "replaced by a newer start"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Whether a run starts now. If not, one of the others says why."""
+
+    starts: bool
+    waits: str = ""
+    skipped: str = ""
 
 
 class Admission:
@@ -52,24 +62,26 @@ class Admission:
         *,
         coming: int = 0,
         variables: tuple[tuple[str, str], ...] = (),
-    ) -> bool:
+    ) -> Admitted:
         """Whether this run starts now. Else it waits, or is skipped, and that is on the record."""
         job_id, overlap = definition.job.job_id, definition.job.overlap
         if self._running.has_job(job_id) and overlap != "allow":
             if reason := self._skips(overlap, run):
                 self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
-                return False
+                return Admitted(starts=False, skipped=reason)
             if overlap == "replace":
                 self._ends.ask(self._running.of_job(job_id), Asked.STOPPED, REPLACED)
                 if run.cause is not Cause.WATCH:
                     self.withdraw(job_id, REPLACED, now)
-            self.hold(Held(run, now, None, "overlap: the last run has to end first", variables), now)
-            return False
+            return self._wait(Held(run, now, None, "overlap: the last run has to end first", variables), now)
         # Who comes now does not overtake who waits for room.
         if not self.has_room(coming) or (self.max_running is not None and self.waiting.any_ready()):
-            self.hold(Held(run, now, self._too_late(definition, run, now), self._limit(), variables), now)
-            return False
-        return True
+            return self._wait(Held(run, now, self._too_late(definition, run, now), self._limit(), variables), now)
+        return Admitted(starts=True)
+
+    def _wait(self, held: Held, now: Instant) -> Admitted:
+        self.hold(held, now)
+        return Admitted(starts=False, waits=held.reason)
 
     def _skips(self, overlap: str, run: Run) -> str:
         """Why a run gives way to the one that goes on; empty: it does not."""
@@ -115,7 +127,9 @@ class Admission:
         """It waits no more, and does not start."""
         self._record.ended(held.run, outcome, Ending(None, None, 0, None, reason), None, now)
 
-    def withdraw(self, job_id: str, reason: str, now: Instant) -> None:
-        """None of a job's runs waits any more."""
-        for held in self.waiting.drop(job_id):
+    def withdraw(self, job_id: str, reason: str, now: Instant) -> list[str]:
+        """None of a job's runs waits any more; those that did."""
+        dropped = self.waiting.drop(job_id)
+        for held in dropped:
             self.give_up(held, reason, now)
+        return [held.run.run_id for held in dropped]

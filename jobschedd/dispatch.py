@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobschedd.admission import OVERLAP, Admission
 from jobschedd.ending import Ending
-from jobschedd.model import event
+from jobschedd.model import event, message
 from jobschedd.model.policy import Stretch
 from jobschedd.model.record import Owing, Past
 from jobschedd.model.run import Cause, Instant, Outcome, Run
@@ -101,7 +101,7 @@ class Dispatch:
                 self._tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
-                    if self.admission.admit(definition, run, now, coming=len(starts)):
+                    if self.admission.admit(definition, run, now, coming=len(starts)).starts:
                         starts.append((run, definition.launch(), moment))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
                 self.quarantine(definition, traceback.format_exc())
@@ -164,7 +164,7 @@ class Dispatch:
             self.record.passed(run, Outcome.SKIPPED, "paused", now, 1)
         elif self.stopping:
             self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
-        elif self.admission.admit(definition, run, now, variables=variables):
+        elif self.admission.admit(definition, run, now, variables=variables).starts:
             launch = definition.launch()
             self.start([(run, replace(launch, env=(*launch.env, *variables)), now)])
 
@@ -173,6 +173,24 @@ class Dispatch:
         definition = self._catalog.get(job_id)
         if definition is not None and definition.job.watch is not None:
             self.start_now(definition, Cause.WATCH, now, environment(paths))
+
+    def start_asked(self, definition: Definition, uid: int, now: Instant) -> message.Started:
+        """Start a job that somebody asks for, enabled or not, paused or not."""
+        if self.stopping:
+            return message.Started(refusal="jobschedd is stopping")
+        if definition.job.job_id in self.quarantined:
+            return message.Started(refusal="set aside: jobschedd has met a bug of its own")
+        if self.record.in_doubt:
+            return message.Started(refusal="the files are still being read; ask again in a moment")
+        run = replace(self.make_run(definition, now, Cause.MANUAL, now), uid=uid)
+        admitted = self.admission.admit(definition, run, now)
+        if admitted.skipped:
+            return message.Started(refusal=admitted.skipped)
+        if admitted.starts:
+            self.start([(run, definition.launch(), now)])
+            if self.running.get(run.run_id) is None:
+                return message.Started(refusal="another start of this moment is on the record; ask again")
+        return message.Started(run.run_id, admitted.waits)
 
     def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:
         run = Run(

@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from jobschedd.dispatch import HELD_UP, Dispatch
+from jobschedd.inquiry import Inquiry
 from jobschedd.model import event, message
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
 from jobschedd.model.record import (
@@ -17,7 +18,6 @@ from jobschedd.model.record import (
     Keep,
     Owing,
     Past,
-    Paused,
     Undefined,
 )
 from jobschedd.model.run import SECOND, Instant, Outcome
@@ -81,6 +81,7 @@ class Scheduler:
         self._dispatch.catch_up_parallel = catch_up_parallel
         self._dispatch.admission.max_running = max_running
         self._supervision = Supervision(runner, listen, self._catalog, self._dispatch, past)
+        self._inquiry = Inquiry(self._catalog, self._dispatch, self._record, listen)
         self._recovery = Recovery(
             clock=clock, record=self._record, dispatch=self._dispatch, supervision=self._supervision,
             catalog=self._catalog, host=host, past=past, read_terms=read_terms,
@@ -176,7 +177,7 @@ class Scheduler:
             ):
                 self._supervision.hear(received, now)
                 if self._stop_reply and not self._dispatch.running:
-                    self._stop_reply.put(self._status())
+                    self._stop_reply.put(self._inquiry.status())
             case message.FirstLoadDone():
                 self._recovery.end_first_load(now)
             case message.Configure(catch_up_parallel, max_running, keep):
@@ -185,37 +186,10 @@ class Scheduler:
                 self._record.keep = keep
             case message.FilesArrived(job_id, paths):
                 self._dispatch.start_for(job_id, paths, now)
-            case message.AskStatus() | message.AskNext() | message.Pause() | message.Resume():
-                self._answer(received, now)
             case message.Stop() | message.EndRuns() | message.Close():
                 self._hear_end(received, now)
-
-    def _answer(self, asked: message.Asked, now: Instant) -> None:
-        match asked:
-            case message.AskStatus(reply):
-                reply.put(self._status())
-            case message.AskNext(job_id, next_reply):
-                next_reply.put(self._dispatch.timetable.due(job_id))
-            case message.Pause(job_id, known_reply):
-                if definition := self._catalog.get(job_id):
-                    self._pause(definition, now)
-                known_reply.put(definition is not None)
-            case message.Resume(job_id, known_reply):
-                if job_id in self._dispatch.paused:
-                    self._dispatch.paused.discard(job_id)
-                    self._record.note(Paused(job_id, None))
-                    self._listen(event.JobPaused(job_id, paused=False))
-                known_reply.put(job_id in self._catalog)
-
-    def _pause(self, definition: Definition, now: Instant) -> None:
-        job_id = definition.job.job_id
-        self._dispatch.paused.add(job_id)
-        self._record.note(Paused(job_id, now))
-        self._dispatch.admission.withdraw(job_id, "paused", now)
-        for stretch in self._dispatch.timetable.withdraw(definition, now):
-            self._dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, "paused", now)
-        self._dispatch.timetable.plan(definition, now)
-        self._listen(event.JobPaused(job_id, paused=True))
+            case _:
+                self._inquiry.answer(received, now)
 
     def _hear_end(self, received: message.Leaving, now: Instant) -> None:
         match received:
@@ -224,9 +198,9 @@ class Scheduler:
             case message.Stop(reply):
                 self._stop_reply = reply
                 self._dispatch.stopping = True
-                reply.put(self._status())
+                reply.put(self._inquiry.status())
                 if not self._dispatch.running:
-                    reply.put(self._status())
+                    reply.put(self._inquiry.status())
             case message.Close(closed_reply):
                 self._dispatch.note_arrears()
                 unwritten = self._record.close(now)
@@ -283,16 +257,3 @@ class Scheduler:
         if watch is not None or (replaced is not None and replaced.job.watch is not None):
             self._watches.watch(job_id, watch)
         self._listen(event.JobLoaded(definition, replaced is not None, self._dispatch.timetable.due(job_id), now, bulk))
-
-    def _status(self) -> message.Status:
-        return message.Status(
-            jobs=len(self._catalog),
-            problems=self._catalog.problems,
-            running=len(self._dispatch.running),
-            waiting=len(self._dispatch.admission.waiting),
-            agenda=len(self._dispatch.timetable),
-            next_due=self._dispatch.timetable.first(),
-            in_arrears=self._dispatch.timetable.in_arrears,
-            stopping=self._stop_reply is not None,
-            degraded=self._record.degraded,
-        )

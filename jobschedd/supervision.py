@@ -90,7 +90,7 @@ class Supervision:
             and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
-            if self._dispatch.admission.admit(definition, again, now):
+            if self._dispatch.admission.admit(definition, again, now).starts:
                 self._dispatch.start([(again, definition.launch(), now)])
 
     def take_lost(self, job_id: str) -> list[Run]:

@@ -60,7 +60,7 @@ class Catalog:
         """By job id: the names of the files that claim it, in order; the first one has it."""
         self._wrong: dict[str, tuple[Problem, ...]] = {}
         """By file name: why its newest version could not be read."""
-        self._told: dict[str, tuple[Problem, ...]] = {}
+        self._told: dict[str, Troubled] = {}
         """By file name: what was last said to be wrong, conflicts over ids included."""
         self._chain = Chain()
         """Of the jobs in force: who runs after whom."""
@@ -85,6 +85,14 @@ class Catalog:
     def problems(self) -> int:
         """How many files have problems."""
         return len(self._told)
+
+    def problems_of(self, definition: Definition) -> tuple[Problem, ...]:
+        """What is wrong now with the file that this came from."""
+        trouble = self._told.get(definition.path.rpartition("/")[2])
+        return trouble.problems if trouble else ()
+
+    def troubles(self) -> tuple[Troubled, ...]:
+        return tuple(self._told.values())
 
     def followers(self, job_id: str, outcome: Outcome) -> list[str]:
         """The jobs that run when a run of this one has ended so."""
@@ -165,15 +173,16 @@ class Catalog:
     def _tell(self, name: str, path: str) -> list[Effect]:
         """Say what is wrong with a file, or that nothing is any more, when that differs from what was said."""
         problems = self._wrong.get(name, ()) + self._conflict(name)
-        if problems == self._told.get(name, ()):
+        told = self._told.get(name)
+        if problems == (told.problems if told else ()):
             return []
         if not problems:
             del self._told[name]
             return [Cleared(path)]
-        self._told[name] = problems
         good = self._good.get(name)
         kept = good.job.job_id if good and self.get(good.job.job_id) is good else None
-        return [Troubled(path, problems, kept)]
+        self._told[name] = Troubled(path, problems, kept)
+        return [self._told[name]]
 
     def _conflict(self, name: str) -> tuple[Problem, ...]:
         good = self._good.get(name)

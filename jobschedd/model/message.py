@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from jobschedd.model.record import Keep
 
 if TYPE_CHECKING:
+    from jobschedd.model.catalog import Troubled
     from jobschedd.model.error import Problem
     from jobschedd.model.job import Definition
     from jobschedd.model.run import Ending, Instant, Run
@@ -132,16 +133,86 @@ class AskNext:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let the instants of a job pass until `Resume`, over restarts too. The reply says whether there is such a job."""
+    """Let the instants of a job pass until `Resume`, over restarts too.
+
+    The reply says whether that is anything new; None: there is no such job.
+    """
 
     job_id: str
-    reply: Reply[bool]
+    reply: Reply[bool | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
     job_id: str
-    reply: Reply[bool]
+    reply: Reply[bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobNow:
+    """A job as it stands."""
+
+    definition: Definition
+    next_due: Instant | None
+    paused: bool
+    running: int
+    waiting: int
+    problems: tuple[Problem, ...]
+    """What is wrong with its file now."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskJobIds:
+    """Which jobs there are, in no order."""
+
+    reply: Reply[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class AskJobs:
+    """Some jobs; few at a time, so that nothing is late for it. Those that are not there are left out."""
+
+    job_ids: tuple[str, ...]
+    reply: Reply[tuple[JobNow, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class AskTroubles:
+    """The files that cannot be used as they stand."""
+
+    reply: Reply[tuple[Troubled, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What became of a `Start`."""
+
+    run_id: str = ""
+    waits: str = ""
+    """Why it does not start at once."""
+    refusal: str = ""
+    """Why it does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a job now, whatever its schedule says, enabled or not, paused or not. None: there is no such job."""
+
+    job_id: str
+    uid: int
+    reply: Reply[Started | None]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End a run, or all runs of a job, and start none of those that wait.
+
+    The reply names the runs that are asked to end; None: there is neither a job nor a run of that name.
+    """
+
+    name: str
+    reason: str
+    reply: Reply[tuple[str, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +252,6 @@ class FilesArrived:
 
 
 FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
-Asked = AskStatus | AskNext | Pause | Resume
+Asked = AskStatus | AskNext | AskJobIds | AskJobs | AskTroubles | Pause | Resume | Start | End
 Leaving = Stop | EndRuns | Close
 Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving

@@ -66,6 +66,8 @@ class Run:
     """How long it may take, microseconds."""
     kill_after: int = 10 * SECOND
     """How long it has to end when it was asked to."""
+    uid: int | None = None
+    """Who asked for it, where somebody did."""
 
 
 class Asked(StrEnum):

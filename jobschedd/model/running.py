@@ -43,6 +43,9 @@ class Running:
     def has_job(self, job_id: str) -> bool:
         return job_id in self._jobs
 
+    def count(self, job_id: str) -> int:
+        return self._jobs.get(job_id, 0)
+
     def __iter__(self) -> Iterator[Active]:
         return iter(self._active.values())
 

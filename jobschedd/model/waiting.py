@@ -95,15 +95,36 @@ class Waiting:
 
     def drop(self, job_id: str) -> list[Held]:
         """None of this job waits any more; those that did."""
-        dropped = list(self._held.pop(job_id, ()))
+        dropped = list(self._held.get(job_id, ()))
         if dropped:
-            self._behind.discard(job_id)
-            self._ring = deque(other for other in self._ring if other != job_id)
+            self._leave(job_id)
         later = [held for _, _, held in self._later if held.run.job_id == job_id]
         if later:
             self._later = [entry for entry in self._later if entry[2].run.job_id != job_id]
             heapify(self._later)
         return dropped + later
+
+    def withdraw(self, run_id: str) -> Held | None:
+        """One run waits no more; None: it did not wait."""
+        for job_id, held in self._held.items():
+            for one in held:
+                if one.run.run_id == run_id:
+                    held.remove(one)
+                    if not held:
+                        self._leave(job_id)
+                    return one
+        for entry in self._later:
+            if entry[1] == run_id:
+                self._later.remove(entry)
+                heapify(self._later)
+                return entry[2]
+        return None
+
+    def _leave(self, job_id: str) -> None:
+        """None of this job waits for its turn."""
+        del self._held[job_id]
+        self._behind.discard(job_id)
+        self._ring = deque(other for other in self._ring if other != job_id)
 
     def step(self, by: int) -> None:
         """The clock was set: who waits for a moment waits as long as before."""

@@ -26,6 +26,7 @@ def found(told: dict[str, Any]) -> RunFound:
         # What follows an older runner does not tell.
         timeout=note.get("timeout"),
         kill_after=note.get("kill_after", 10 * SECOND),
+        uid=note.get("uid"),
     )
     return RunFound(run, told["pid"], told["at"])
 
@@ -56,6 +57,7 @@ def order(run: Run, launch: Launch, moment: Instant) -> dict[str, Any]:
             "synchronised": run.synchronised,
             "timeout": run.timeout,
             "kill_after": run.kill_after,
+            "uid": run.uid,
         },
         "run_id": run.run_id,
         "job_id": run.job_id,

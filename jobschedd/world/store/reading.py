@@ -41,6 +41,8 @@ class Happening:
     cpu_usec: int | None
     memory_peak: int | None
     host: str
+    uid: int | None
+    """Who asked for it, where somebody did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ def _held(row: tuple[Any, ...]) -> Held:
 
 
 def _run(row: Sequence[Any]) -> Run:
-    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised = row
+    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, uid = row
     return Run(
         run_id=run_id,
         job_id=job_id,
@@ -290,4 +290,5 @@ def _run(row: Sequence[Any]) -> Run:
         attempt=attempt,
         definition=definition,
         synchronised=bool(synchronised),
+        uid=uid,
     )

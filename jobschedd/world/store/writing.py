@@ -35,14 +35,23 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
     """Write one entry; False: a claim that stands already."""
     match entry:
         case Claimed(run):
-            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host)
+            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host, run.uid)
             return execute(SQL.claim, values).rowcount == 1
         case Began(run_id, pid, started_at):
             execute(SQL.begin, (pid, started_at, run_id))
         case Waits(held):
             head = (*_head(held.run)[:3], held.run.attempt, *_head(held.run)[3:5])
             variables = json.dumps(held.variables) if held.variables else None
-            waits = (*head, held.reason or None, held.run.synchronised, host, held.since, held.until, variables)
+            waits = (
+                *head,
+                held.reason or None,
+                held.run.synchronised,
+                host,
+                held.run.uid,
+                held.since,
+                held.until,
+                variables,
+            )
             execute(SQL.wait, waits)
         case Ended(run_id, outcome, ended_at, ending):
             usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
@@ -50,7 +59,7 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
         case Passed(run, outcome, reason, first, count):
             run_id, job_id, last, definition, cause = _head(run)
             row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
-            execute(SQL.pass_over, (*row, run.synchronised, host))
+            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid))
         case Defined(job_id, digest, path, terms, delay, since):
             execute(SQL.undefine, (since, job_id))
             execute(SQL.define, (job_id, digest, path, terms, delay, since))

@@ -1,0 +1,91 @@
+"""What callers may cost: how many connections there are, whose, and how quickly calls are taken."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Lock
+
+MOST = 64
+"""Connections."""
+
+MOST_OF_OTHERS = 48
+"""Connections of all but root: there is always one for root."""
+
+MOST_OF_ONE = 8
+"""Connections of one user who is not root."""
+
+MOST_STREAMS = 16
+"""Calls that go on and on; each has a thread."""
+
+MOST_STREAMS_OF_ONE = 4
+"""Those of one user who is not root; and so many are kept for root."""
+
+RATE = 200.0
+"""Calls a second of one user."""
+
+BURST = 400.0
+"""Calls that are taken at once, of one who has not called for a while."""
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What one user has left to spend."""
+
+    calls: float = BURST
+    at: float = field(default_factory=time.monotonic)
+
+
+class Bounds:
+    """Used by the server's thread alone, but for the end of a stream."""
+
+    def __init__(self) -> None:
+        self._streams: Counter[int] = Counter()
+        self._lock = Lock()
+        self._connections: Counter[int] = Counter()
+        self._purses: dict[int, _Purse] = {}
+
+    def admit(self, uid: int) -> bool:
+        """Whether one connection more of this user is taken."""
+        total = self._connections.total()
+        if uid != 0 and (self._connections[uid] >= MOST_OF_ONE or total - self._connections[0] >= MOST_OF_OTHERS):
+            return False
+        if total >= MOST:
+            return False
+        self._connections[uid] += 1
+        return True
+
+    def leave(self, uid: int) -> None:
+        self._connections[uid] -= 1
+        if not self._connections[uid]:
+            del self._connections[uid]
+
+    def admit_stream(self, uid: int) -> bool:
+        with self._lock:
+            total, its = self._streams.total(), self._streams[uid]
+            kept = 0 if uid == 0 else MOST_STREAMS_OF_ONE
+            admitted = total + kept < MOST_STREAMS and (uid == 0 or its < MOST_STREAMS_OF_ONE)
+            self._streams[uid] += admitted
+        return admitted
+
+    def leave_stream(self, uid: int) -> None:
+        with self._lock:
+            self._streams[uid] -= 1
+            if not self._streams[uid]:
+                del self._streams[uid]
+
+    def spend(self, uid: int) -> float:
+        """Take a call; else the seconds after which it is to be tried again."""
+        now = time.monotonic()
+        purse = self._purses.get(uid)
+        if purse is None:
+            # Whoever has been away that long has a full one again.
+            self._purses = {other: kept for other, kept in self._purses.items() if now - kept.at < BURST / RATE}
+            purse = self._purses[uid] = _Purse()
+        purse.calls = min(BURST, purse.calls + (now - purse.at) * RATE)
+        purse.at = now
+        if purse.calls < 1:
+            return (1 - purse.calls) / RATE
+        purse.calls -= 1
+        return 0.0

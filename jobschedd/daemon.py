@@ -19,9 +19,13 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from jobschedd import __version__
+from jobschedd.control.asking import House, Reloaded
+from jobschedd.control.feed import Feed
+from jobschedd.control.service import Service
 from jobschedd.dump import in_words, stacks
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
+from jobschedd.model.host import Host
 from jobschedd.model.run import SECOND
 from jobschedd.opening import Asked, keep, open_record, parser, read_past_terms
 from jobschedd.record import PATIENCE
@@ -33,17 +37,25 @@ from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
 from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
+from jobschedd.world.log.reading import JournalReader, our_service
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import RuntimeDirectory, StateDirectory
+from jobschedd.world.store import record_path
+from jobschedd.world.store.reading import Reader
 from jobschedd.world.units import Units
+from jobschedd.world.varlink import Server
 from jobschedd.world.watch import FileWatches
+from jobschedd.world.zones import ZoneDatabase
 
 MOST_LEAD = 20_000
 """Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""
 
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
+
+SOCKET = "io.jobschedd"
+"""In the runtime directory."""
 
 ANSWER_WITHIN = 10.0
 """Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
@@ -57,6 +69,13 @@ class Failed:
     """A thread of ours has ended that must not."""
 
     thread: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskReload:
+    """As SIGHUP, by somebody who wants to be told when it is done."""
+
+    reply: message.Reply[Reloaded]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +98,17 @@ class Daemon:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._settings = asked.settings()
-        self._inbox: SignalInbox[message.Status | message.Closed | Failed | Loaded] = SignalInbox()
+        self._inbox: SignalInbox[message.Status | message.Closed | Failed | Loaded | AskReload] = SignalInbox()
         self._clock = SystemClock()
         chosen = log_format(self._settings.log_format, asked.env.get("JOURNAL_STREAM", ""))
         self._log = make_log(chosen, self._clock, self._settings.log_level)
         to_scheduler = SchedulerInbox(WallTimer())
         runtime_dir = asked.places.runtime_dir
         journal = JOURNAL_STREAMS if chosen == "journal" else None
+        self._chosen = chosen
+        self._feed = Feed(self._log, self._log.output)
         self._runner = Routes(
-            RunnerProcess(to_scheduler, self._clock, self._log.output, runtime_dir=runtime_dir, journal=journal),
+            RunnerProcess(to_scheduler, self._clock, self._feed.output, runtime_dir=runtime_dir, journal=journal),
             Units(to_scheduler, self._clock, runtime_dir=runtime_dir),
         )
         self._to_scheduler = to_scheduler
@@ -98,6 +119,10 @@ class Daemon:
         )
         self._ready = False
         self._loading = Loading.NO
+        self._reloads: list[message.Reply[Reloaded]] = []
+        """Who is to be told when the files have been read that are being read now."""
+        self._next_reloads: list[message.Reply[Reloaded]] = []
+        self._settings_refused = ""
 
     def run(self) -> int:
         """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
@@ -114,7 +139,7 @@ class Daemon:
             runner=self._runner,
             store=store,
             watches=self._watches,
-            listen=self._log,
+            listen=self._feed,
             host=host,
             past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
@@ -138,8 +163,10 @@ class Daemon:
             self._runner.open(past.open)
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
+            control = self._open_control(host)
             self._load()
             code = self._serve(began)
+            control.close()
             self._loader.stop()
             self._watches.close()
             self._runner.close()
@@ -158,6 +185,36 @@ class Daemon:
         self._log(event.ThreadFailed(name, "".join(trace)))
         if name in OUR_THREADS:
             self._inbox.put(Failed(name))
+
+    def _open_control(self, host: Host) -> Server:
+        """The socket. Raises CannotRun."""
+        places = self._asked.places
+        house = House(
+            inbox=self._to_scheduler,
+            clock=self._clock,
+            zones=ZoneDatabase(),
+            listen=self._log,
+            feed=self._feed,
+            open_record=lambda: Reader(record_path(self._settings.store, places.state_dir)),
+            open_journal=(lambda: JournalReader(our_service())) if self._chosen == "journal" else None,
+            reload=lambda reply: self._inbox.put(AskReload(reply)),
+            jobs_dirs=lambda: self._settings.jobs_dirs,
+            facts={
+                "version": __version__,
+                "pid": os.getpid(),
+                "host": os.uname().nodename,
+                "since": event.show_instant(host.since),
+                "log_format": self._chosen,
+            },
+        )
+        server = Server(
+            os.path.join(places.runtime_dir, SOCKET),
+            Service(house),
+            lambda trace: self._log(event.ThreadFailed("control", trace)),
+            handed=sd.listening_socket(),
+        )
+        server.start()
+        return server
 
     # -- serving -------------------------------------------------------------------------------------------------
 
@@ -181,6 +238,9 @@ class Daemon:
                     return 1
                 case signal.SIGHUP:
                     self._reload()
+                case AskReload(reply):
+                    self._next_reloads.append(reply)
+                    self._reload()
                 case signal.SIGUSR1:
                     self._dump()
                 case signal.SIGTERM | signal.SIGINT:
@@ -198,6 +258,9 @@ class Daemon:
             gc.freeze()
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
+        for reply in self._reloads:
+            reply.put(Reloaded(status.jobs, status.problems, self._settings_refused))
+        self._reloads = []
         self._ready = True
         sd.notify("READY=1", in_words(status))
         if again:
@@ -228,11 +291,12 @@ class Daemon:
             self._loading = Loading.AGAIN
             return
         sd.notify_reloading()
+        self._reloads, self._next_reloads, self._settings_refused = self._next_reloads, [], ""
         try:
             settings = self._asked.settings()
         except BadSetting as error:
             self._log(event.SettingsRefused(str(error)))
-            settings = self._settings
+            settings, self._settings_refused = self._settings, str(error)
         self._settings = settings
         self._log.level = settings.log_level
         self._to_scheduler.put(message.Configure(settings.catch_up_parallel, settings.max_running, keep(settings)))

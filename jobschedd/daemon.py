@@ -14,21 +14,19 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from jobschedd import __version__
-from jobschedd.control.asking import House, Reloaded
+from jobschedd.control.asking import Reloaded
 from jobschedd.control.feed import Feed
-from jobschedd.control.service import Service
 from jobschedd.dump import in_words, stacks
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
-from jobschedd.model.host import Host
 from jobschedd.model.run import SECOND
-from jobschedd.opening import Asked, keep, open_record, parser, read_past_terms
+from jobschedd.opening import Asked, keep, open_record, open_socket, parser, read_past_terms
 from jobschedd.record import PATIENCE
+from jobschedd.reloads import Reloads
 from jobschedd.routes import Routes
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
@@ -37,25 +35,17 @@ from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
 from jobschedd.world.inbox import SchedulerInbox
 from jobschedd.world.log import RemarkHandler, log_format, make_log
-from jobschedd.world.log.reading import JournalReader, our_service
 from jobschedd.world.runs import JOURNAL_STREAMS, RunnerProcess
 from jobschedd.world.signals import SignalInbox
 from jobschedd.world.state import RuntimeDirectory, StateDirectory
-from jobschedd.world.store import record_path
-from jobschedd.world.store.reading import Reader
 from jobschedd.world.units import Units
-from jobschedd.world.varlink import Server
 from jobschedd.world.watch import FileWatches
-from jobschedd.world.zones import ZoneDatabase
 
 MOST_LEAD = 20_000
 """Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""
 
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
-
-SOCKET = "io.jobschedd"
-"""In the runtime directory."""
 
 ANSWER_WITHIN = 10.0
 """Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
@@ -81,15 +71,6 @@ class AskReload:
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The loader has looked at everything and the scheduler has been told."""
-
-
-class Loading(Enum):
-    """Whether the loader is looking through everything just now."""
-
-    NO = auto()
-    YES = auto()
-    AGAIN = auto()
-    """It is, and a reload was asked for meanwhile."""
 
 
 class Daemon:
@@ -118,11 +99,7 @@ class Daemon:
             self._settings.jobs_dirs, parser(self._settings), to_scheduler, self._log, self._clock, rescan_every=rescan
         )
         self._ready = False
-        self._loading = Loading.NO
-        self._reloads: list[message.Reply[Reloaded]] = []
-        """Who is to be told when the files have been read that are being read now."""
-        self._next_reloads: list[message.Reply[Reloaded]] = []
-        self._settings_refused = ""
+        self._reloads = Reloads()
 
     def run(self) -> int:
         """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
@@ -163,7 +140,18 @@ class Daemon:
             self._runner.open(past.open)
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
-            control = self._open_control(host)
+            control = open_socket(
+                places,
+                lambda: self._settings,
+                inbox=self._to_scheduler,
+                clock=self._clock,
+                feed=self._feed,
+                log_format=self._chosen,
+                since=host.since,
+                reload=lambda reply: self._inbox.put(AskReload(reply)),
+            )
+            control.start()
+            self._reloads.begin()
             self._load()
             code = self._serve(began)
             control.close()
@@ -185,36 +173,6 @@ class Daemon:
         self._log(event.ThreadFailed(name, "".join(trace)))
         if name in OUR_THREADS:
             self._inbox.put(Failed(name))
-
-    def _open_control(self, host: Host) -> Server:
-        """The socket. Raises CannotRun."""
-        places = self._asked.places
-        house = House(
-            inbox=self._to_scheduler,
-            clock=self._clock,
-            zones=ZoneDatabase(),
-            listen=self._log,
-            feed=self._feed,
-            open_record=lambda: Reader(record_path(self._settings.store, places.state_dir)),
-            open_journal=(lambda: JournalReader(our_service())) if self._chosen == "journal" else None,
-            reload=lambda reply: self._inbox.put(AskReload(reply)),
-            jobs_dirs=lambda: self._settings.jobs_dirs,
-            facts={
-                "version": __version__,
-                "pid": os.getpid(),
-                "host": os.uname().nodename,
-                "since": event.show_instant(host.since),
-                "log_format": self._chosen,
-            },
-        )
-        server = Server(
-            os.path.join(places.runtime_dir, SOCKET),
-            Service(house),
-            lambda trace: self._log(event.ThreadFailed("control", trace)),
-            handed=sd.listening_socket(),
-        )
-        server.start()
-        return server
 
     # -- serving -------------------------------------------------------------------------------------------------
 
@@ -239,7 +197,7 @@ class Daemon:
                 case signal.SIGHUP:
                     self._reload()
                 case AskReload(reply):
-                    self._next_reloads.append(reply)
+                    self._reloads.tell_next(reply)
                     self._reload()
                 case signal.SIGUSR1:
                     self._dump()
@@ -248,7 +206,6 @@ class Daemon:
 
     def _tell_loaded(self, began: int) -> None:
         """Say ready, at the start, or reloaded; and reload once more where that was asked for meanwhile."""
-        again, self._loading = self._loading == Loading.AGAIN, Loading.NO
         status = self._ask()
         if self._ready:
             self._log(event.DaemonReloaded(status.jobs, status.problems))
@@ -258,9 +215,7 @@ class Daemon:
             gc.freeze()
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
-        for reply in self._reloads:
-            reply.put(Reloaded(status.jobs, status.problems, self._settings_refused))
-        self._reloads = []
+        again = self._reloads.end(status)
         self._ready = True
         sd.notify("READY=1", in_words(status))
         if again:
@@ -286,17 +241,15 @@ class Daemon:
             raise CannotRun(f"cannot go on: the scheduler has not answered for {ANSWER_WITHIN:g} s") from None
 
     def _reload(self) -> None:
-        # Many at once are one more: after a load that began before the last of them was asked for.
-        if self._loading is not Loading.NO:
-            self._loading = Loading.AGAIN
+        if not self._reloads.begin():
             return
         sd.notify_reloading()
-        self._reloads, self._next_reloads, self._settings_refused = self._next_reloads, [], ""
         try:
             settings = self._asked.settings()
         except BadSetting as error:
             self._log(event.SettingsRefused(str(error)))
-            settings, self._settings_refused = self._settings, str(error)
+            settings = self._settings
+            self._reloads.refuse_settings(str(error))
         self._settings = settings
         self._log.level = settings.log_level
         self._to_scheduler.put(message.Configure(settings.catch_up_parallel, settings.max_running, keep(settings)))
@@ -305,7 +258,6 @@ class Daemon:
         self._load()
 
     def _load(self) -> None:
-        self._loading = Loading.YES
         self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
 
     def _dump(self) -> None:

@@ -6,7 +6,8 @@ bytes, calls, time, threads.
 """
 
 from jobschedd.world.varlink.call import Call, Gone, Refused
+from jobschedd.world.varlink.connection import Patience
 from jobschedd.world.varlink.peer import Peer
 from jobschedd.world.varlink.server import Server
 
-__all__ = ["Call", "Gone", "Peer", "Refused", "Server"]
+__all__ = ["Call", "Gone", "Patience", "Peer", "Refused", "Server"]

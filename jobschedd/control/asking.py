@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobschedd.model.schedule import parse_timestamp
+from jobschedd.world.store.reading import UnreadableRecord
 from jobschedd.world.varlink import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from jobschedd.control.feed import Feed
@@ -71,6 +73,15 @@ class House:
             return reply.get(timeout=within)
         except Empty:
             raise Refused("io.jobschedd.Busy", text=f"jobschedd has not answered for {within:g} s") from None
+
+    @contextmanager
+    def record(self) -> Iterator[Reader]:
+        """Raises Refused."""
+        try:
+            with self.open_record() as reader:
+                yield reader
+        except UnreadableRecord as error:
+            raise Refused("io.jobschedd.RecordUnreadable", text=str(error)) from None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -87,21 +87,17 @@ class Entries:
 
     def _named(self, caller: Caller, name: str) -> tuple[str, str | None]:
         """The job, and the run where it is one. Raises Refused."""
-        with self._house.open_record() as reader:
+        with self._house.record() as reader:
             row = reader.run(name)
+            known = row is not None or any(reader.versions(name))
         job_id = name if row is None else row.job_id
-        if not caller.may_all:
+        # A job that has just come is not on the record yet; of one that is gone nobody knows whose it was.
+        if not (known and caller.may_all):
             try:
                 self._jobs.find(caller, job_id)
             except Refused:
                 raise Refused("io.jobschedd.NothingNamed", name=name) from None
-        elif row is None and not self._known(name):
-            raise Refused("io.jobschedd.NothingNamed", name=name)
         return job_id, None if row is None else name
-
-    def _known(self, job_id: str) -> bool:
-        with self._house.open_record() as reader:
-            return any(reader.versions(job_id))
 
     def of_run(
         self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str, since: Instant

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House, no_such_job
 from jobschedd.explanation import Explanation
 from jobschedd.model.error import BadFile
 from jobschedd.model.run import Outcome
-from jobschedd.world.store.reading import UnreadableRecord
 from jobschedd.world.varlink import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from jobschedd.control.callers import Caller
     from jobschedd.control.jobs import Jobs
-    from jobschedd.world.store.reading import Reader
 
 MOST = 10_000
 AT_ONCE = 100
@@ -52,7 +49,7 @@ class Past:
         if not caller.may_all:
             # What belonged to whom is known of the jobs that are there.
             patterns = [job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page]
-        with self._record() as reader:
+        with self._house.record() as reader:
             rows = [row for jobs in patterns for row in reader.history(jobs, most, outcome=outcome, **bounds)]
         rows.sort(key=lambda row: row.run_id)
         told = [row.told() for row in rows[-most:]] if most else []
@@ -65,7 +62,7 @@ class Past:
             self._jobs.find(caller, job_id)
         now = self._house.clock.now()
         moment = now if at is None else self._house.moment("at", at)
-        with self._record() as reader:
+        with self._house.record() as reader:
             versions = list(reader.versions(job_id))
             if not versions:
                 raise no_such_job(job_id)
@@ -74,12 +71,3 @@ class Past:
                 return {"answer": explanation.words(), "runs": [row.told() for row in explanation.rows]}
             except BadFile as error:
                 raise Refused("io.jobschedd.RecordUnreadable", text=str(error)) from None
-
-    @contextmanager
-    def _record(self) -> Iterator[Reader]:
-        """Raises Refused."""
-        try:
-            with self._house.open_record() as reader:
-                yield reader
-        except UnreadableRecord as error:
-            raise Refused("io.jobschedd.RecordUnreadable", text=str(error)) from None

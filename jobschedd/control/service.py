@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from jobschedd.control.jobs import Jobs
 from jobschedd.control.past import Past
 from jobschedd.control.runs import Runs
 from jobschedd.model import event
-from jobschedd.world.varlink import Call, Refused
+from jobschedd.world.varlink import MOST_BYTES, Call, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jobschedd.control.asking import House
 
@@ -134,10 +135,22 @@ def _tell(replies: Generator[dict[str, Any], None, dict[str, Any]], call: Call) 
     """Give all replies but the last, which is returned. Raises Gone."""
     while True:
         try:
-            call.reply(next(replies), continues=True)
+            for piece in _pieces(next(replies)):
+                call.reply(piece, continues=True)
         except StopIteration as end:
             last: dict[str, Any] = end.value
             return last
+
+
+def _pieces(reply: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """As many replies as it takes for none to be longer than a message should be."""
+    long = {key: value for key, value in reply.items() if isinstance(value, list) and len(value) > 1}
+    if not long or len(json.dumps(reply)) < MOST_BYTES:
+        yield reply
+        return
+    for half in (0, 1):
+        cut = {key: value[half * (len(value) // 2) : None if half else len(value) // 2] for key, value in long.items()}
+        yield from _pieces(reply | cut)
 
 
 def _as_one(replies: Generator[dict[str, Any], None, dict[str, Any]]) -> dict[str, Any]:

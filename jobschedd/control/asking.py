@@ -54,8 +54,8 @@ class House:
     feed: Feed
     open_record: Callable[[], Reader]
     """Raises UnreadableRecord."""
-    open_journal: Callable[[], JournalReader] | None
-    """None: the log goes elsewhere."""
+    open_journal: Callable[[Callable[[str], str | None]], JournalReader] | None
+    """None: the log goes elsewhere. Gets what knows the job of a run."""
     reload: Callable[[Reply[Reloaded]], None]
     jobs_dirs: Callable[[], Sequence[str]]
     facts: dict[str, Any]
@@ -73,6 +73,14 @@ class House:
             return reply.get(timeout=within)
         except Empty:
             raise Refused("io.jobschedd.Busy", text=f"jobschedd has not answered for {within:g} s") from None
+
+    def job_of(self, run_id: str) -> str | None:
+        try:
+            with self.open_record() as reader:
+                row = reader.run(run_id)
+        except UnreadableRecord:
+            return None
+        return None if row is None else row.job_id
 
     @contextmanager
     def record(self) -> Iterator[Reader]:

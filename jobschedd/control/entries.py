@@ -76,7 +76,7 @@ class Entries:
                     raise Refused("io.jobschedd.NoJournal", text=text)
                 yield from self._live(caller.gone, following, job_id, run_id)
                 return {"entries": []}
-            with self._house.open_journal() as journal:
+            with self._house.open_journal(self._house.job_of) as journal:
                 journal.match(job_id, run_id)
                 found = [line.told() for line in journal.newest(most)]
                 for start in range(0, len(found), AT_ONCE):
@@ -105,7 +105,7 @@ class Entries:
         """The entries of a run from its start to its end. `following`: since before it began."""
         if self._house.open_journal is None:
             return (yield from self._live(gone, following, job_id, run_id))
-        with self._house.open_journal() as journal:
+        with self._house.open_journal(self._house.job_of) as journal:
             journal.match(job_id, run_id)
             journal.seek(since - SECOND)
             return (yield from self._journal(gone, following, journal, run_id))
@@ -128,12 +128,15 @@ class Entries:
         self, gone: Callable[[], bool], following: Following, journal: JournalReader, run_id: str | None
     ) -> Generator[dict[str, Any], None, End]:
         end: End | None = None
+        over = False
         while True:
             found = [line.told() for line in journal.new()]
             for start in range(0, len(found), AT_ONCE):
                 yield {"entries": found[start : start + AT_ONCE]}
-            if not _await(gone, following.bell, journal.fileno(), patience=REST if end else None) and end:
+            if end and over:
                 return end
+            # journald rings a quarter of a second late where it has rung before; after the end it is not waited for.
+            over = not _await(gone, following.bell, journal.fileno(), patience=REST if end else None)
             for told in following.take():
                 end = end or _end(told, run_id)
 

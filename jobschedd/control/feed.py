@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -39,17 +39,28 @@ class Following:
         self.missed = False
         """Something was dropped."""
         self._told: deque[Event | Written] = deque(maxlen=ROOM)
+        self._closed = False
+        self._lock = Lock()
 
     def tell(self, told: Event | Written) -> None:
-        self.missed = self.missed or len(self._told) == ROOM
-        self._told.append(told)
-        os.eventfd_write(self.bell, 1)
+        # Whoever tells may have found us in the list before we were taken out: the bell may be somebody else's file.
+        with self._lock:
+            if not self._closed:
+                self.missed = self.missed or len(self._told) == ROOM
+                self._told.append(told)
+                os.eventfd_write(self.bell, 1)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            os.close(self.bell)
 
     def take(self) -> list[Event | Written]:
-        try:
-            os.eventfd_read(self.bell)
-        except BlockingIOError:
-            return []
+        with self._lock:
+            if self._closed:
+                return []
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.bell)
         return [self._told.popleft() for _ in range(len(self._told))]
 
 
@@ -85,4 +96,4 @@ class Feed:
         finally:
             with self._lock:
                 self._followers = tuple(other for other in self._followers if other is not following)
-            os.close(following.bell)
+            following.close()

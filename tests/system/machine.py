@@ -135,7 +135,7 @@ class Machine:
         self.until("systemd runs as the container's init", lambda: self._find_init() is not None)
         init = self._find_init()
         assert init is not None
-        self._init = init
+        self.init = init
         self.until(
             "the container has booted",
             lambda: self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"),
@@ -155,7 +155,7 @@ class Machine:
 
     def run(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["nsenter", "-t", str(self._init), "-a", "--", *command],
+            ["nsenter", "-t", str(self.init), "-a", "--", *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -177,13 +177,13 @@ class Machine:
 
     def put(self, path: str, text: str) -> None:
         """Put a file in place as an administrator does: written beside, then renamed."""
-        target = Path(f"/proc/{self._init}/root{path}")
+        target = Path(f"/proc/{self.init}/root{path}")
         beside = target.with_name(f".{target.name}.new")
         beside.write_text(text)
         beside.rename(target)
 
     def remove(self, path: str) -> None:
-        Path(f"/proc/{self._init}/root{path}").unlink()
+        Path(f"/proc/{self.init}/root{path}").unlink()
 
     @staticmethod
     def until(what: str, holds: Callable[[], bool], patience: float = PATIENCE) -> None:

@@ -67,7 +67,7 @@ class Daemon:
     """A process in the machine that has Units, as the daemon has them."""
 
     def __init__(self, machine: Machine) -> None:
-        enter = ["nsenter", "-t", str(machine._init), "-a", "--"]
+        enter = ["nsenter", "-t", str(machine.init), "-a", "--"]
         self._process = subprocess.Popen(
             [*enter, "/opt/jobschedd/bin/python", "-c", DRIVER],
             stdin=subprocess.PIPE,

@@ -16,6 +16,8 @@ from jobschedd.model.run import SECOND
 from systemd import journal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobschedd.model.run import Instant
 
 MOST_LOOKED_AT = 10
@@ -46,12 +48,17 @@ class Line:
 
 
 class JournalReader:
-    def __init__(self, service: str) -> None:
-        """`service`: the cgroup of the daemon's unit, as /proc/PID/cgroup has it. Raises OSError."""
+    def __init__(self, service: str, job_of: Callable[[str], str | None]) -> None:
+        """`service`: the cgroup of the daemon's unit, as /proc/PID/cgroup has it. `job_of`: whose a run is, where that
+        is still on the record. Raises OSError.
+        """
         self._service = service
+        self._job_of = job_of
         self._reader = journal.Reader()
         self._job = ""
         self._run: str | None = None
+        self._jobs: dict[str, str | None] = {}
+        """By run."""
 
     def __enter__(self) -> Self:
         return self
@@ -94,12 +101,28 @@ class JournalReader:
         self._reader.process()
         return [line for entry in self._reader if (line := self._line(entry)) is not None]
 
+    def _whose(self, run_id: str) -> str | None:
+        if run_id not in self._jobs:
+            self._jobs[run_id] = self._job_of(run_id) or self._whose_in_journal(run_id)
+        return self._jobs[run_id]
+
+    def _whose_in_journal(self, run_id: str) -> str | None:
+        """What we have said of a run that is no longer on the record."""
+        with journal.Reader() as reader:
+            reader.add_match(JOBSCHEDD_RUN=run_id)
+            for entry in reader:
+                cgroup = str(entry.get("_SYSTEMD_CGROUP", ""))
+                if cgroup.startswith(self._service) and not _RUN.search(cgroup):
+                    return str(entry.get("JOBSCHEDD_JOB"))
+        return None
+
     def _line(self, entry: dict[str, Any]) -> Line | None:
         cgroup = str(entry.get("_SYSTEMD_CGROUP", ""))
         found = _RUN.search(cgroup)
         run_id = found and (found[1] or found[2])
         if entry.get("_TRANSPORT") == "stdout":
-            ours = cgroup.startswith(self._service) or (found is not None and found[2] is not None)
+            # A job may take any name to write under; its cgroup it cannot choose.
+            ours = self._whose(run_id) == self._job if run_id else cgroup.startswith(self._service)
             event = "output"
         else:
             # From us, and not from a job of ours, which may write to journald too.

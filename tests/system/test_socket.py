@@ -1,0 +1,123 @@
+"""The socket where there is a journal: output and what happened, in one order, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import job
+from tests.system.machine import Machine
+from tests.varlink import Client
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+
+NEVER_SOON = "0 3 1 1 *"
+
+CALL = """
+import json, socket, sys
+caller = socket.socket(socket.AF_UNIX)
+caller.connect("/run/jobschedd/io.jobschedd")
+caller.sendall(json.dumps({"method": "io.jobschedd.Pause", "parameters": {"job_id": "a"}}).encode() + b"\\0")
+print(caller.recv(65536).decode().rstrip("\\0"))
+"""
+
+
+@pytest.fixture
+def client(service: Machine) -> Iterator[Client]:
+    made = Client(Path(f"/proc/{service.init}/root/run/jobschedd/io.jobschedd"))
+    yield made
+    made.socket.close()
+
+
+def put(machine: Machine, client: Client, job_id: str, command: str, **keys: object) -> None:
+    machine.put(f"/etc/jobs.d/{job_id}.json", job(job_id, command, NEVER_SOON, **keys))
+    machine.until(f"{job_id} is there", lambda: bool(client.ask("List", glob=job_id)["jobs"]))
+
+
+def texts(entries: list[dict[str, object]], event: str = "output") -> list[object]:
+    return [entry["text"] for entry in entries if entry["event"] == event]
+
+
+def test_a_run_is_followed_from_the_journal(service: Machine, client: Client) -> None:
+    put(service, client, "a", "echo one; echo two >&2; echo three; exit 7")
+    replies = list(client.follow("Run", job_id="a"))
+    entries = [reply["entry"] for reply in replies if reply.get("entry")]
+    assert texts(entries) == ["one", "two", "three"]
+    assert {entry["run_id"] for entry in entries} == {replies[0]["run_id"]}
+    assert [entry["event"] for entry in entries if entry["event"] != "output"] == ["run_started", "run_ended"]
+    run = replies[-1]["run"]
+    assert (run["outcome"], run["exit_code"]) == ("failed", 7)
+    assert run["memory_peak"] is None or run["memory_peak"] > 0
+
+
+def test_logs_of_a_job_and_of_one_of_its_runs(service: Machine, client: Client) -> None:
+    put(service, client, "b", "echo run $JOBSCHEDD_RUN_ID")
+    ids = [list(client.follow("Run", job_id="b"))[-1]["run"]["run_id"] for _ in range(3)]
+    of_job = client.ask("Logs", name="b")["entries"]
+    assert texts(of_job) == [f"run {run_id}" for run_id in ids]
+    assert len(texts(of_job, "run_ended")) == 3
+    assert [entry["at"] for entry in of_job] == sorted(entry["at"] for entry in of_job)
+    of_run = client.ask("Logs", name=ids[1])["entries"]
+    assert texts(of_run) == [f"run {ids[1]}"]
+    assert {entry["run_id"] for entry in of_run} == {ids[1]}
+    assert texts(client.ask("Logs", name="b", limit=2)["entries"]) in ([f"run {ids[2]}"], [])
+
+
+def test_logs_of_a_run_are_followed_to_its_end(service: Machine, client: Client) -> None:
+    put(service, client, "c", "echo begun; while ! test -e /run/go; do sleep 0.05; done; echo done")
+    run_id = client.ask("Run", job_id="c")["run_id"]
+    client.send("Logs", more=True, name=run_id, follow=True)
+    heard: list[dict[str, object]] = []
+    while "begun" not in texts(heard):
+        answer, _ = client.hear()
+        heard += answer["entries"]
+    service.run("touch", "/run/go", check=True)
+    continues = True
+    while continues:
+        answer, continues = client.hear()
+        heard += answer["entries"]
+    assert texts(heard) == ["begun", "done"]
+    assert len(texts(heard, "run_ended")) == 1
+    service.run("rm", "/run/go", check=True)
+
+
+@pytest.mark.fault("A30")
+def test_nobody_else_gets_a_line_into_the_logs_of_a_job(service: Machine, client: Client) -> None:
+    put(service, client, "victim", "echo mine")
+    forge = "systemd-cat -t victim echo forged; printf 'MESSAGE=forged\\nJOBSCHEDD_JOB=victim\\nJOBSCHEDD_EVENT=run_ended\\n' | logger --journald"
+    put(service, client, "forger", forge)
+    service.run("sh", "-c", forge)
+    list(client.follow("Run", job_id="victim"))
+    assert list(client.follow("Run", job_id="forger"))[-1]["run"]["exit_code"] in {0, 127}
+    entries = client.ask("Logs", name="victim")["entries"]
+    assert "mine" in texts(entries)
+    assert "forged" not in [entry["text"] for entry in entries]
+
+
+def test_a_run_in_a_sandbox_is_followed_too(service: Machine, client: Client) -> None:
+    put(service, client, "boxed", "echo in the box", sandbox={"PrivateTmp": True})
+    replies = list(client.follow("Run", job_id="boxed"))
+    assert replies[-1]["run"]["outcome"] == "succeeded"
+    assert texts([reply["entry"] for reply in replies if reply.get("entry")]) == ["in the box"]
+
+
+@pytest.mark.fault("A33")
+def test_the_group_jobschedd_may_all(service: Machine, client: Client) -> None:
+    put(service, client, "a", "true")
+    service.run("groupadd", "-f", "jobschedd", check=True)
+    gid = service.run("getent", "group", "jobschedd", check=True).stdout.split(":")[2]
+
+    def pause(*groups: str) -> dict[str, object]:
+        become = ("setpriv", "--reuid=65534", "--regid=65534", *groups)
+        answer: dict[str, object] = json.loads(
+            service.run(*become, "/opt/jobschedd/bin/python", "-c", CALL, check=True).stdout
+        )
+        return answer
+
+    assert pause("--clear-groups")["error"] == "org.varlink.service.PermissionDenied"
+    service.systemctl("restart", "jobschedd")  # whoever is in no group yet is not looked up again for a minute
+    service.until("the job is there", lambda: "a:" in service.journal("-u", "jobschedd", "-n", "20"))
+    assert pause(f"--groups={gid}")["parameters"] in ({"changed": True}, {"changed": False})

@@ -14,17 +14,19 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from jobschedd import __version__
+from jobschedd.control.asking import Reloaded
+from jobschedd.control.feed import Feed
 from jobschedd.dump import in_words, stacks
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
 from jobschedd.model.run import SECOND
-from jobschedd.opening import Asked, keep, open_record, parser, read_past_terms
+from jobschedd.opening import Asked, keep, open_record, open_socket, parser, read_past_terms
 from jobschedd.record import PATIENCE
+from jobschedd.reloads import Reloads
 from jobschedd.routes import Routes
 from jobschedd.scheduler import Scheduler
 from jobschedd.world import sd
@@ -60,17 +62,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class AskReload:
+    """As SIGHUP, by somebody who wants to be told when it is done."""
+
+    reply: message.Reply[Reloaded]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """The loader has looked at everything and the scheduler has been told."""
-
-
-class Loading(Enum):
-    """Whether the loader is looking through everything just now."""
-
-    NO = auto()
-    YES = auto()
-    AGAIN = auto()
-    """It is, and a reload was asked for meanwhile."""
 
 
 class Daemon:
@@ -79,15 +79,17 @@ class Daemon:
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._settings = asked.settings()
-        self._inbox: SignalInbox[message.Status | message.Closed | Failed | Loaded] = SignalInbox()
+        self._inbox: SignalInbox[message.Status | message.Closed | Failed | Loaded | AskReload] = SignalInbox()
         self._clock = SystemClock()
         chosen = log_format(self._settings.log_format, asked.env.get("JOURNAL_STREAM", ""))
         self._log = make_log(chosen, self._clock, self._settings.log_level)
         to_scheduler = SchedulerInbox(WallTimer())
         runtime_dir = asked.places.runtime_dir
         journal = JOURNAL_STREAMS if chosen == "journal" else None
+        self._chosen = chosen
+        self._feed = Feed(self._log, self._log.output)
         self._runner = Routes(
-            RunnerProcess(to_scheduler, self._clock, self._log.output, runtime_dir=runtime_dir, journal=journal),
+            RunnerProcess(to_scheduler, self._clock, self._feed.output, runtime_dir=runtime_dir, journal=journal),
             Units(to_scheduler, self._clock, runtime_dir=runtime_dir),
         )
         self._to_scheduler = to_scheduler
@@ -97,7 +99,7 @@ class Daemon:
             self._settings.jobs_dirs, parser(self._settings), to_scheduler, self._log, self._clock, rescan_every=rescan
         )
         self._ready = False
-        self._loading = Loading.NO
+        self._reloads = Reloads()
 
     def run(self) -> int:
         """Serve until asked to stop; the exit code. Raises CannotRun before anything was started."""
@@ -114,7 +116,7 @@ class Daemon:
             runner=self._runner,
             store=store,
             watches=self._watches,
-            listen=self._log,
+            listen=self._feed,
             host=host,
             past=past,
             catch_up_parallel=self._settings.catch_up_parallel,
@@ -138,8 +140,21 @@ class Daemon:
             self._runner.open(past.open)
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
+            control = open_socket(
+                places,
+                lambda: self._settings,
+                inbox=self._to_scheduler,
+                clock=self._clock,
+                feed=self._feed,
+                log_format=self._chosen,
+                since=host.since,
+                reload=lambda reply: self._inbox.put(AskReload(reply)),
+            )
+            control.start()
+            self._reloads.begin()
             self._load()
             code = self._serve(began)
+            control.close()
             self._loader.stop()
             self._watches.close()
             self._runner.close()
@@ -181,6 +196,9 @@ class Daemon:
                     return 1
                 case signal.SIGHUP:
                     self._reload()
+                case AskReload(reply):
+                    self._reloads.tell_next(reply)
+                    self._reload()
                 case signal.SIGUSR1:
                     self._dump()
                 case signal.SIGTERM | signal.SIGINT:
@@ -188,7 +206,6 @@ class Daemon:
 
     def _tell_loaded(self, began: int) -> None:
         """Say ready, at the start, or reloaded; and reload once more where that was asked for meanwhile."""
-        again, self._loading = self._loading == Loading.AGAIN, Loading.NO
         status = self._ask()
         if self._ready:
             self._log(event.DaemonReloaded(status.jobs, status.problems))
@@ -198,6 +215,7 @@ class Daemon:
             gc.freeze()
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
+        again = self._reloads.end(status)
         self._ready = True
         sd.notify("READY=1", in_words(status))
         if again:
@@ -223,9 +241,7 @@ class Daemon:
             raise CannotRun(f"cannot go on: the scheduler has not answered for {ANSWER_WITHIN:g} s") from None
 
     def _reload(self) -> None:
-        # Many at once are one more: after a load that began before the last of them was asked for.
-        if self._loading is not Loading.NO:
-            self._loading = Loading.AGAIN
+        if not self._reloads.begin():
             return
         sd.notify_reloading()
         try:
@@ -233,6 +249,7 @@ class Daemon:
         except BadSetting as error:
             self._log(event.SettingsRefused(str(error)))
             settings = self._settings
+            self._reloads.refuse_settings(str(error))
         self._settings = settings
         self._log.level = settings.log_level
         self._to_scheduler.put(message.Configure(settings.catch_up_parallel, settings.max_running, keep(settings)))
@@ -241,7 +258,6 @@ class Daemon:
         self._load()
 
     def _load(self) -> None:
-        self._loading = Loading.YES
         self._loader.rescan(force=True, done=lambda: self._inbox.put(Loaded()))
 
     def _dump(self) -> None:

@@ -71,6 +71,8 @@ class Inquiry:
                 running=self._dispatch.running.count(job_id),
                 waiting=waiting[job_id],
                 problems=self._catalog.problems_of(definition),
+                delay=self._dispatch.timetable.delay(definition),
+                rivals=self._catalog.rivals(job_id),
             )
             for job_id in job_ids
             if (definition := self._catalog.get(job_id)) is not None

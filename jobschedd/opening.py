@@ -6,24 +6,39 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jobschedd import __version__
+from jobschedd.control.asking import House, Reloaded
+from jobschedd.control.feed import Feed
+from jobschedd.control.service import Service
 from jobschedd.model.config import Settings
+from jobschedd.model.event import ThreadFailed, show_instant
 from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.places import Places
 from jobschedd.model.record import Keep, Past, RecordFailed
 from jobschedd.model.schedule import Schedule
 from jobschedd.model.timing import Defaults
+from jobschedd.world import sd
 from jobschedd.world.host import read_boot, read_machine
+from jobschedd.world.log.reading import JournalReader, our_service
 from jobschedd.world.settings import load_settings
 from jobschedd.world.state import StateDirectory, open_directory
 from jobschedd.world.store import Marker, SqliteStore, record_path
+from jobschedd.world.store.reading import Reader
 from jobschedd.world.task_types import InstalledTaskTypes
+from jobschedd.world.varlink import Server
 from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jobschedd.ports import Clock
+    from jobschedd.model.message import Reply
+    from jobschedd.model.run import Instant
+    from jobschedd.ports import Clock, Inbox
+
+
+SOCKET = "io.jobschedd"
+"""In the runtime directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,44 @@ def read_past_terms(job_id: str, terms: str) -> Schedule | None:
 def keep(settings: Settings) -> Keep:
     """How much of the past is kept under these settings."""
     return Keep(settings.keep_runs_for, settings.keep_runs_per_job)
+
+
+def open_socket(
+    places: Places,
+    settings: Callable[[], Settings],
+    *,
+    inbox: Inbox,
+    clock: Clock,
+    feed: Feed,
+    log_format: str,
+    since: Instant,
+    reload: Callable[[Reply[Reloaded]], None],
+) -> Server:
+    """Where we are asked and told. Raises CannotRun."""
+    house = House(
+        inbox=inbox,
+        clock=clock,
+        zones=ZoneDatabase(),
+        listen=feed,
+        feed=feed,
+        open_record=lambda: Reader(record_path(settings().store, places.state_dir)),
+        open_journal=(lambda: JournalReader(our_service())) if log_format == "journal" else None,
+        reload=reload,
+        jobs_dirs=lambda: settings().jobs_dirs,
+        facts={
+            "version": __version__,
+            "pid": os.getpid(),
+            "host": os.uname().nodename,
+            "since": show_instant(since),
+            "log_format": log_format,
+        },
+    )
+    return Server(
+        os.path.join(places.runtime_dir, SOCKET),
+        Service(house),
+        lambda trace: feed(ThreadFailed("control", trace)),
+        handed=sd.listening_socket(),
+    )
 
 
 def open_record(

@@ -32,7 +32,12 @@ class Process:
     """A daemon with directories of its own, whose JSON log is read as it comes."""
 
     def __init__(
-        self, home: Path, *flags: str, env: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+        self,
+        home: Path,
+        *flags: str,
+        env: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        pass_fds: tuple[int, ...] = (),
     ) -> None:
         self.jobs = home / "jobs.d"
         self.state = home / "state"
@@ -48,6 +53,7 @@ class Process:
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | (env or {}),
+            pass_fds=pass_fds,
             cwd=Path(__file__).parents[1],
         )  # fmt: skip
         self._reader = Thread(target=self._read, daemon=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-HELD = {f"F{n:02}" for n in range(1, 50) if n not in (43, 44)} | {
-    f"A{n:02}" for n in (*range(1, 31), 38, 39, 40, 44, 50, 51, 52, 58)
+HELD = {f"F{n:02}" for n in range(1, 50) if n != 43} | {
+    f"A{n:02}" for n in (*range(1, 31), *range(33, 41), 44, 50, 51, 52, 58, 59)
 }
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
 from jobschedd.ctl.record import NO_SUCH_JOB, USAGE, Asker, count, plain
-from jobschedd.model.event.kind import show_instant
-from jobschedd.model.run import SECOND, Outcome
+from jobschedd.model.run import Outcome
 from jobschedd.model.span import show_duration
 from jobschedd.world.store.reading import UnreadableRecord
 
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return 1
     if options.json:
         for row in found:
-            print(as_json(row))
+            print(json.dumps(row.told()))
         return 0
     colour = sys.stdout.isatty()
     if found:
@@ -84,27 +83,3 @@ def detail(row: Happening) -> str:
     if row.attempt > 1:
         parts.append(f"attempt {row.attempt}")
     return ", ".join(parts)
-
-
-def as_json(row: Happening) -> str:
-    """Names as in the contract; what is not known is left out."""
-    values = {
-        "run_id": row.run_id,
-        "job_id": row.job_id,
-        "definition": row.definition,
-        "cause": row.cause,
-        "scheduled_at": show_instant(row.scheduled_at),
-        "attempt": row.attempt,
-        "started_at": None if row.started_at is None else show_instant(row.started_at),
-        "ended_at": None if row.ended_at is None else show_instant(row.ended_at),
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "exit_code": row.exit_code,
-        "signal": row.signal,
-        "cpu_seconds": None if row.cpu_usec is None else row.cpu_usec / SECOND,
-        "memory_peak": row.memory_peak,
-        "host": row.host,
-        "first_scheduled_at": None if row.first_at is None else show_instant(row.first_at),
-        "instants": 1 if row.first_at is None else row.count,
-    }
-    return json.dumps({name: value for name, value in values.items() if value is not None})

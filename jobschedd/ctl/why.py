@@ -9,19 +9,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
-from jobschedd.ctl.history import WIDTH, as_json, took
+from jobschedd.ctl.history import WIDTH
 from jobschedd.ctl.record import NO_SUCH_JOB, USAGE, Asker, plain
+from jobschedd.explanation import Explanation
 from jobschedd.model.error import BadFile
-from jobschedd.model.job import read_terms
-from jobschedd.model.policy import before
-from jobschedd.model.run import SECOND
-from jobschedd.model.span import show_duration
 from jobschedd.world.store.reading import UnreadableRecord
 
 if TYPE_CHECKING:
-    from jobschedd.model.job import Definition
-    from jobschedd.model.run import Instant
-    from jobschedd.world.store.reading import Happening, Reader, Version
+    pass
 
 HELP = "in words: why a job did or did not run then"
 EXAMPLE = "jobctl why backup --at 2026-11-23T02:00"
@@ -42,9 +37,8 @@ def run(options: argparse.Namespace) -> int:
             if not versions:
                 print(f"jobctl why: the record knows no job {plain(options.job)}; see: jobctl history", file=sys.stderr)
                 return NO_SUCH_JOB
-            # To a time of whole seconds belongs what falls within its second.
-            answer = _Answer(asker, reader, versions, moment + SECOND - 1 if moment % SECOND == 0 else moment)
-            text, rows = answer.words(), answer.rows
+            explanation = Explanation(reader, versions, moment, now=asker.now, zones=asker.zones)
+            text, rows = explanation.words(), explanation.rows
     except (UnreadableRecord, BadFile) as error:
         print(f"jobctl why: {error}", file=sys.stderr)
         return 1
@@ -52,131 +46,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"jobctl why: {error}", file=sys.stderr)
         return USAGE
     if options.json:
-        print(json.dumps({"job_id": options.job, "answer": text, "rows": [json.loads(as_json(row)) for row in rows]}))
+        print(json.dumps({"job_id": options.job, "answer": text, "rows": [row.told() for row in rows]}))
     else:
         print(textwrap.fill(plain(text), WIDTH, break_long_words=False, break_on_hyphens=False))
     return 0
-
-
-class _Answer:
-    """What is known of the newest instant of a job that is not later than a moment."""
-
-    def __init__(self, asker: Asker, reader: Reader, versions: list[Version], moment: Instant) -> None:
-        self._asker = asker
-        self._reader = reader
-        self._versions = versions
-        self._job = versions[0].job_id
-        self._moment = moment
-        self.rows: list[Happening] = []
-
-    def words(self) -> str:
-        job, show = self._job, self._asker.show
-        held = [version for version in self._versions if version.since <= self._moment]
-        if not held:
-            return f"{job} was not there yet: its file was first read at {show(self._versions[0].since)}."
-        version = held[-1]
-        if version.until is not None and version.until < self._moment:
-            gone = f"{job} was not in force at {show(self._moment)}: it was removed at {show(version.until)}."
-            return f"{gone} {self._of_instants(version)}"
-        return self._of_instants(version)
-
-    def _of_instants(self, version: Version) -> str:
-        job, show = self._job, self._asker.show
-        definition = read_terms(job, version.terms, self._asker.zones)
-        schedule = definition.schedule
-        if not definition.job.enabled:
-            return f'{job} is not due at any time since {show(version.since)}: its file ({version.path}) says "enabled": false.'
-        if schedule is None:
-            return self._of_the_last()
-        due = self._newest(definition, version)
-        if due is None:
-            return f"{job} ({schedule.text}) had no instant from {show(version.since)} on, when this version of it was loaded. {self._coming(definition)}"
-        self.rows = [
-            row
-            for row in self._reader.history(job, 1_000, since=due, until=due)
-            if row.first_at is not None or row.scheduled_at == due
-        ]
-        began = f"{job} ({schedule.text}) was due at {show(due)}"
-        runs = [row for row in self.rows if row.first_at is None]
-        if runs:
-            return f"{began}. {' '.join(self._of_run(row) for row in runs)} {self._coming(definition)}"
-        if self.rows:
-            row = self.rows[-1]
-            many = ""
-            if row.first_at is not None and row.count != 1:
-                number = "more than a hundred" if row.count is None else str(row.count)
-                many = f" It is one of {number} instants from {show(row.first_at)} to {show(row.scheduled_at)}."
-            return f"{began}, and was {row.outcome}: {row.reason}.{many} {self._coming(definition)}"
-        return f"{began}, and {self._open(due, version)} {self._coming(definition)}"
-
-    def _of_the_last(self) -> str:
-        """A job that runs after others, or when files arrive."""
-        job, show = self._job, self._asker.show
-        self.rows = self._reader.history(job, 1, until=self._moment)
-        began = f"{job} has no schedule: it runs after other jobs, or when files arrive"
-        if not self.rows:
-            return f"{began}. Neither has happened up to {show(self._moment)}."
-        row = self.rows[-1]
-        text = f"It was {row.outcome}: {row.reason}." if row.first_at is not None else self._of_run(row)
-        return f"{began}. The last time was {show(row.scheduled_at)}. {text}"
-
-    def _newest(self, definition: Definition, version: Version) -> Instant | None:
-        """The newest instant up to the moment; what the versions before this one named is their own."""
-        schedule = definition.schedule
-        assert schedule is not None
-        boots = [boot[-1] for boot in self._reader.boots() if version.since < boot[-1] <= self._moment]
-        boot = boots[-1] if boots else None
-        end = self._moment if version.until is None else min(self._moment, version.until)
-        first = schedule.next(version.since, boot)
-        if first is None or first > end:
-            claims = [row for row in self._reader.history(self._job, 1, until=self._moment) if row.scheduled_at <= end]
-            return claims[-1].scheduled_at if claims else None
-        return before(schedule, first, end + 1, boot).last
-
-    def _of_run(self, row: Happening) -> str:
-        attempt = f"Attempt {row.attempt} of it" if row.attempt > 1 else "It"
-        if row.started_at is None:
-            if row.outcome == "running":
-                return f"{attempt} is claimed and about to start."
-            if row.outcome == "waiting":
-                return f"{attempt} waits: {row.reason}."
-            return f"{attempt} was {row.outcome}: {row.reason}."
-        late = show_duration(max(0, row.started_at - row.scheduled_at))
-        cause = ", caught up" if row.cause == "catch_up" else ", tried again" if row.cause == "retry" else ""
-        began = f"{attempt} was started {late} later{cause}, as process {row.pid}"
-        if row.outcome == "running":
-            return f"{began}, and is running."
-        how = f"with signal {row.signal}" if row.signal is not None else f"with exit code {row.exit_code}"
-        if row.exit_code is None and row.signal is None:
-            how = f"({row.reason})"
-        ended = {"lost": "was lost", "stopped": "was stopped", "timed_out": "was timed out"}.get(
-            row.outcome, row.outcome
-        )
-        why = f", {row.reason}" if row.reason and row.reason not in how else ""
-        return f"{began}, and {ended} after {took(row)} {how}{why}."
-
-    def _open(self, due: Instant, version: Version) -> str:
-        show = self._asker.show
-        if due <= version.forgotten:
-            return "what became of it is no longer on the record: rows are kept for a time, and so many a job."
-        for first, last in self._reader.owing(self._job):
-            if first <= due <= last:
-                return "waits for its turn to be caught up."
-        if due + version.delay > self._asker.now:
-            return f"starts at {show(due + version.delay)}: jitter holds it back until then."
-        seen = self._reader.seen_at()
-        if seen is None or seen < due + version.delay:
-            return (
-                f"nothing is on the record yet: the daemon last wrote at {show(seen or version.since)}."
-                " If it runs, ask again in a moment; if not, it decides about this when it is started:"
-                " systemctl status jobschedd."
-            )
-        return "nothing on the record says what became of it. That must not be: please report it, with jobctl audit."
-
-    def _coming(self, definition: Definition) -> str:
-        if self._versions[-1].until is not None or definition.schedule is None:
-            return ""
-        if (paused := self._reader.paused_since(self._job)) is not None:
-            return f"The job is paused since {self._asker.show(paused)}."
-        following = definition.schedule.next(max(self._asker.now, self._moment))
-        return "It is not due again." if following is None else f"It is due again at {self._asker.show(following)}."

@@ -91,6 +91,10 @@ class Catalog:
         trouble = self._told.get(definition.path.rpartition("/")[2])
         return trouble.problems if trouble else ()
 
+    def rivals(self, job_id: str) -> tuple[str, ...]:
+        """The files that claim this id, and wait for the one that has it to go."""
+        return tuple(self._good[name].path for name in self._claims.get(job_id, ())[1:])
+
     def troubles(self) -> tuple[Troubled, ...]:
         return tuple(self._told.values())
 

@@ -159,6 +159,10 @@ class JobNow:
     waiting: int
     problems: tuple[Problem, ...]
     """What is wrong with its file now."""
+    delay: int
+    """By how much its starts come after their instants."""
+    rivals: tuple[str, ...]
+    """Files that want its id and do not get it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,17 @@ def show_duration(usec: int) -> str:
     raise AssertionError(usec)
 
 
+def write_duration(usec: int) -> str:
+    """All of it, in the form that `parse_duration` reads: `1h 30min 5s`."""
+    pieces = []
+    units = {"d": DAY, "h": HOUR, "min": MINUTE, "s": SECOND, "ms": 1_000, "us": 1}
+    for name, unit in units.items():
+        if usec >= unit:
+            pieces.append(f"{usec // unit}{name}")
+            usec %= unit
+    return " ".join(pieces) or "0s"
+
+
 def show_span(first: int, last: int, zone: ZoneInfo) -> str:
     """From one moment to another on the clock of a zone, with the days where they are two."""
     begin, end = (datetime.fromtimestamp(moment // SECOND, zone) for moment in (first, last))

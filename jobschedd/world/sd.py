@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from contextlib import suppress
 
@@ -28,6 +29,12 @@ def notify(*assignments: str) -> None:
     # A manager whose socket is gone will find out by itself.
     with suppress(OSError):
         daemon.notify("\n".join(assignments))
+
+
+def listening_socket() -> int | None:
+    """A socket that we were started with to listen on, sd_listen_fds(3); None: there is none."""
+    given: list[int] = daemon.listen_fds(True)
+    return next((fd for fd in given if daemon.is_socket_unix(fd, socket.SOCK_STREAM, 1)), None)
 
 
 def notify_reloading() -> None:

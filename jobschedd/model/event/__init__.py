@@ -7,6 +7,8 @@ it), a journal priority, one readable line, and fields. The fields are the inter
 from jobschedd.model.event.house import (
     ClockStepped,
     ClockUnsynchronised,
+    ControlAsked,
+    ControlRefused,
     DaemonReady,
     DaemonReloaded,
     DaemonStarted,
@@ -65,6 +67,8 @@ KINDS: tuple[type[Event], ...] = (
     ClaimRefused,
     JobPaused,
     StateDumped,
+    ControlAsked,
+    ControlRefused,
     Remark,
     LinesDropped,
 )
@@ -80,6 +84,8 @@ __all__ = [
     "ClaimRefused",
     "ClockStepped",
     "ClockUnsynchronised",
+    "ControlAsked",
+    "ControlRefused",
     "DaemonReady",
     "DaemonReloaded",
     "DaemonStarted",

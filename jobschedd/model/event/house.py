@@ -214,6 +214,48 @@ class StateDumped:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlAsked:
+    """Somebody who may has asked for something through the socket."""
+
+    NAME: ClassVar[str] = "control_asked"
+    MESSAGE_ID: ClassVar[str] = "c4706a9fde9e42dabf2fb8308a249be2"
+    what: str
+    job_id: str
+    uid: int
+    pid: int
+
+    @property
+    def priority(self) -> int:
+        return NOTICE
+
+    def line(self) -> str:
+        return f"uid {self.uid} (process {self.pid}) asks: {self.what}"
+
+    def fields(self) -> dict[str, str]:
+        job = {"JOBSCHEDD_JOB": self.job_id} if self.job_id else {}
+        return job | {"JOBSCHEDD_UID": str(self.uid)}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRefused:
+    NAME: ClassVar[str] = "control_refused"
+    MESSAGE_ID: ClassVar[str] = "21e19327ca394366a483dda6611e75c8"
+    method: str
+    uid: int
+    pid: int
+
+    @property
+    def priority(self) -> int:
+        return WARNING
+
+    def line(self) -> str:
+        return f"uid {self.uid} (process {self.pid}) may not call {self.method}: root and the group jobschedd may"
+
+    def fields(self) -> dict[str, str]:
+        return {"JOBSCHEDD_UID": str(self.uid)}
+
+
+@dataclass(frozen=True, slots=True)
 class Remark:
     """What a library had to say through Python's logging."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from jobschedd.model.event.kind import show_instant
+from jobschedd.model.run import SECOND
 from jobschedd.world.store.statement import SQL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jobschedd.model.run import Instant
 
@@ -43,6 +46,34 @@ class Happening:
     host: str
     uid: int | None
     """Who asked for it, where somebody did."""
+
+    def told(self) -> dict[str, Any]:
+        """With the names of the contract; what is not known is left out."""
+        times = {
+            "scheduled_at": self.scheduled_at,
+            "first_scheduled_at": self.first_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+        }
+        values = {
+            "run_id": self.run_id,
+            "job_id": self.job_id,
+            "definition": self.definition,
+            "cause": self.cause,
+            "uid": self.uid,
+            "attempt": self.attempt,
+            "pid": self.pid,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+            "signal": self.signal,
+            "cpu_seconds": None if self.cpu_usec is None else self.cpu_usec / SECOND,
+            "memory_peak": self.memory_peak,
+            "host": self.host,
+            "instants": 1 if self.first_at is None else self.count,
+        }
+        values |= {name: None if instant is None else show_instant(instant) for name, instant in times.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +144,21 @@ class Reader:
         found = [Happening(*row) for query in queries for row in self._query(query, asked)]
         found.sort(key=lambda row: (row.scheduled_at, row.run_id) if one else (row.run_id,), reverse=True)
         return found[:most][::-1]
+
+    def run(self, run_id: str) -> Happening | None:
+        """One run."""
+        found = self._query(SQL.run, {"run": run_id})
+        return Happening(*found[0]) if found else None
+
+    def last(self, job_ids: Sequence[str]) -> dict[str, Happening]:
+        """The newest row of each of these jobs that has one."""
+        asked = {"jobs": json.dumps(job_ids)}
+        found: dict[str, Happening] = {}
+        for row in (Happening(*row) for query in (SQL.last_runs, SQL.last_passed) for row in self._query(query, asked)):
+            known = found.get(row.job_id)
+            if known is None or known.run_id < row.run_id:
+                found[row.job_id] = row
+        return found
 
     def versions(self, job_id: str | None = None) -> Iterator[Version]:
         """What jobs were, job by job, the oldest first."""

@@ -5,8 +5,9 @@ waits for nobody; calls are answered by two others, and streams by one each. Wha
 bytes, calls, time, threads.
 """
 
-from jobschedd.world.varlink.call import Call, Gone, Refused
+from jobschedd.world.varlink.call import MOST_BYTES, Call, Gone, Refused
+from jobschedd.world.varlink.connection import Patience
 from jobschedd.world.varlink.peer import Peer
 from jobschedd.world.varlink.server import Server
 
-__all__ = ["Call", "Gone", "Peer", "Refused", "Server"]
+__all__ = ["MOST_BYTES", "Call", "Gone", "Patience", "Peer", "Refused", "Server"]

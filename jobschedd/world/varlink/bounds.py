@@ -63,9 +63,12 @@ class Bounds:
 
     def admit_stream(self, uid: int) -> bool:
         with self._lock:
-            total, its = self._streams.total(), self._streams[uid]
-            kept = 0 if uid == 0 else MOST_STREAMS_OF_ONE
-            admitted = total + kept < MOST_STREAMS and (uid == 0 or its < MOST_STREAMS_OF_ONE)
+            total = self._streams.total()
+            admitted = total < MOST_STREAMS
+            if uid != 0:
+                of_others = total - self._streams[0]
+                admitted &= of_others < MOST_STREAMS - MOST_STREAMS_OF_ONE
+                admitted &= self._streams[uid] < MOST_STREAMS_OF_ONE
             self._streams[uid] += admitted
         return admitted
 

@@ -25,9 +25,9 @@ class Gone(Exception):  # noqa: N818 - no error: nobody is there any more to be 
 class Refused(Exception):  # noqa: N818 - what the caller is told
     """A call is answered with this error."""
 
-    def __init__(self, name: str, **parameters: Any) -> None:
-        super().__init__(name)
-        self.name = name
+    def __init__(self, error: str, /, **parameters: Any) -> None:
+        super().__init__(error)
+        self.error = error
         self.parameters = parameters
 
 
@@ -64,7 +64,7 @@ class Call:
 
     def refuse(self, error: Refused) -> None:
         """Raises Gone."""
-        self._tell({"error": error.name, "parameters": error.parameters}, last=True)
+        self._tell({"error": error.error, "parameters": error.parameters}, last=True)
 
     def _tell(self, told: Mapping[str, Any], *, last: bool) -> None:
         assert not self.answered, "there is one last reply"

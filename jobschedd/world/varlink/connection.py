@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Condition
 from typing import TYPE_CHECKING
 
@@ -18,22 +19,27 @@ if TYPE_CHECKING:
 MOST_UNSENT = 256 * 1024
 """Bytes that wait for a caller who does not take them, before whoever answers it waits too."""
 
-PATIENCE = 10.0
-"""Seconds in which a message that has begun has come, and in which something of a reply is taken."""
 
-IDLE = 60.0
-"""Seconds without a call after which a connection is given to others."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds."""
+
+    message: float = 10.0
+    """In which a message that has begun has come, and in which something of a reply is taken."""
+    idle: float = 60.0
+    """Without a call, after which a connection is given to others."""
 
 
 class Connection:
-    def __init__(self, sock: socket.socket, peer: Peer, wake: Callable[[Connection], None]) -> None:
+    def __init__(self, sock: socket.socket, peer: Peer, wake: Callable[[Connection], None], patience: Patience) -> None:
         """`wake`: have the server's thread look at it."""
         self.socket = sock
         self.peer = peer
         self.busy = False
         """A call is being answered: the next one is not looked at before."""
         self.closed = False
-        self.deadline = time.monotonic() + IDLE
+        self._patience = patience
+        self.deadline = time.monotonic() + patience.idle
         """When it is closed unless something happens; of what is written the writer knows better."""
         self._wake = wake
         self._received = bytearray()
@@ -56,7 +62,7 @@ class Connection:
         except OSError:
             return False
         if not self._received:
-            self.deadline = time.monotonic() + PATIENCE
+            self.deadline = time.monotonic() + self._patience.message
         self._received += data
         return bool(data)
 
@@ -81,7 +87,7 @@ class Connection:
     def rest(self) -> None:
         """A call has been answered."""
         self.busy = False
-        self.deadline = time.monotonic() + (PATIENCE if self._received else IDLE)
+        self.deadline = time.monotonic() + (self._patience.message if self._received else self._patience.idle)
 
     def write(self) -> bool:
         """Write what waits; False: the caller has left."""
@@ -102,6 +108,10 @@ class Connection:
     def wants_to_write(self) -> bool:
         return bool(self._unsent)
 
+    def put_off(self, moment: float) -> None:
+        """Its next call is not looked at before."""
+        self.deadline = moment + self._patience.message
+
     def take_end(self) -> bool:
         """Whether a call has been answered since this was asked."""
         with self._changed:
@@ -111,13 +121,13 @@ class Connection:
     def overdue(self, now: float) -> bool:
         stuck = self._stuck_since
         if stuck is not None:
-            return now >= stuck + PATIENCE
+            return now >= stuck + self._patience.message
         return not self.busy and now >= self.deadline
 
     def next_deadline(self) -> float | None:
         stuck = self._stuck_since
         if stuck is not None:
-            return stuck + PATIENCE
+            return stuck + self._patience.message
         return None if self.busy else self.deadline
 
     def close(self) -> None:

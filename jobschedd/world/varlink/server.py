@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from jobschedd.world.varlink.bounds import Bounds
 from jobschedd.world.varlink.call import Call, Gone, NotACall, Refused, decode, encode
-from jobschedd.world.varlink.connection import PATIENCE, Connection
+from jobschedd.world.varlink.connection import Connection, Patience
 from jobschedd.world.varlink.listener import inode, listen
 from jobschedd.world.varlink.peer import peer_of
 
@@ -42,9 +42,16 @@ class Service(Protocol):
 
 class Server:
     def __init__(
-        self, path: str, service: Service, failed: Callable[[str], None], *, handed: int | None = None
+        self,
+        path: str,
+        service: Service,
+        failed: Callable[[str], None],
+        *,
+        handed: int | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - frozen: one default shared by all callers is safe
     ) -> None:
         """`failed`: is told of a bug of ours, with its trace. `handed`: see listener.py. Raises CannotRun."""
+        self._patience = patience
         self._path = path
         self._service = service
         self._failed = failed
@@ -91,7 +98,7 @@ class Server:
 
     def _serve(self) -> None:
         while not self._closing:
-            for key, events in self._selector.select(self._patience()):
+            for key, events in self._selector.select(self._time_left()):
                 if key.fileobj is self._listener:
                     self._accept()
                 elif key.fileobj == self._bell:
@@ -105,7 +112,7 @@ class Server:
             self._drop(connection)
         self._listener.close()
 
-    def _patience(self) -> float | None:
+    def _time_left(self) -> float | None:
         moments = [at for connection in self._connections if (at := connection.next_deadline()) is not None]
         moments += self._later.values()
         if self._shut_until:
@@ -141,7 +148,7 @@ class Server:
                 self._selector.unregister(self._listener)
                 self._shut_until = time.monotonic() + BREATH
                 return
-            connection = Connection(sock, peer, self._wake)
+            connection = Connection(sock, peer, self._wake, self._patience)
             self._connections.add(connection)
             self._selector.register(sock, selectors.EVENT_READ, connection)
 
@@ -197,7 +204,7 @@ class Server:
         pause = self._bounds.spend(connection.peer.uid)
         if pause:
             self._later[connection] = time.monotonic() + pause
-            connection.deadline = self._later[connection] + PATIENCE
+            connection.put_off(self._later[connection])
             return
         call = decode(connection, connection.take_frame())
         connection.busy = True

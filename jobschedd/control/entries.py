@@ -1,0 +1,184 @@
+"""What runs write and what happens to them: from the journal where it is there, else as it happens."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any
+
+from jobschedd.control.asking import House
+from jobschedd.control.feed import Following, Written
+from jobschedd.model.event import INFO, InstantPassed, RunFinished
+from jobschedd.model.run import SECOND
+from jobschedd.world.log.reading import Line
+from jobschedd.world.varlink import Gone, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from jobschedd.control.callers import Caller
+    from jobschedd.control.jobs import Jobs
+    from jobschedd.model.event import Event
+    from jobschedd.model.run import Instant
+    from jobschedd.world.log.reading import JournalReader
+
+    End = RunFinished | InstantPassed
+
+BREATH = 1.0
+"""Seconds after which it is looked whether the caller is still there."""
+
+REST = 0.25
+"""Seconds without a line after which a run that has ended has said all: its output takes another way than its end."""
+
+LONGEST = 48 * 1024
+"""Characters of a line, as journald's own LineMax."""
+
+MOST = 10_000
+AT_ONCE = 50
+
+
+class Entries:
+    def __init__(self, house: House, jobs: Jobs) -> None:
+        self._house = house
+        self._jobs = jobs
+
+    def watch(self, caller: Caller, *, glob: str | None = None) -> Generator[dict[str, Any], None, Any]:
+        """Until the caller leaves."""
+        seen = {job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page}
+        with self._house.feed.follow() as following:
+            lines = _Lines(self._house.clock.now)
+            while True:
+                _await(caller.gone, following.bell)
+                for told in following.take():
+                    for entry in lines.of(told):
+                        if self._may_see(caller, entry["job_id"], glob, seen):
+                            yield {"entry": entry}
+
+    def _may_see(self, caller: Caller, job_id: str, glob: str | None, seen: set[str]) -> bool:
+        if job_id not in seen and job_id:
+            # A job that came since.
+            seen |= {job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page}
+        return job_id in seen or (not job_id and caller.may_all and glob is None)
+
+    def logs(
+        self,
+        caller: Caller,
+        *,
+        name: str,
+        limit: int | None = None,
+        follow: bool | None = None,
+    ) -> Generator[dict[str, Any], None, Any]:
+        job_id, run_id = self._named(caller, name)
+        most = min(100 if limit is None else max(0, limit), MOST)
+        with self._house.feed.follow() as following:
+            if self._house.open_journal is None:
+                if not follow:
+                    text = "jobschedd's log goes to its standard error: look where that goes, or follow what comes"
+                    raise Refused("io.jobschedd.NoJournal", text=text)
+                yield from self._live(caller.gone, following, job_id, run_id)
+                return {"entries": []}
+            with self._house.open_journal() as journal:
+                journal.match(job_id, run_id)
+                found = [line.told() for line in journal.newest(most)]
+                for start in range(0, len(found), AT_ONCE):
+                    yield {"entries": found[start : start + AT_ONCE]}
+                if follow:
+                    yield from self._journal(caller.gone, following, journal, run_id)
+        return {"entries": []}
+
+    def _named(self, caller: Caller, name: str) -> tuple[str, str | None]:
+        """The job, and the run where it is one. Raises Refused."""
+        with self._house.record() as reader:
+            row = reader.run(name)
+            known = row is not None or any(reader.versions(name))
+        job_id = name if row is None else row.job_id
+        # A job that has just come is not on the record yet; of one that is gone nobody knows whose it was.
+        if not (known and caller.may_all):
+            try:
+                self._jobs.find(caller, job_id)
+            except Refused:
+                raise Refused("io.jobschedd.NothingNamed", name=name) from None
+        return job_id, None if row is None else name
+
+    def of_run(
+        self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str, since: Instant
+    ) -> Generator[dict[str, Any], None, End]:
+        """The entries of a run from its start to its end. `following`: since before it began."""
+        if self._house.open_journal is None:
+            return (yield from self._live(gone, following, job_id, run_id))
+        with self._house.open_journal() as journal:
+            journal.match(job_id, run_id)
+            journal.seek(since - SECOND)
+            return (yield from self._journal(gone, following, journal, run_id))
+
+    def _live(
+        self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str | None
+    ) -> Generator[dict[str, Any], None, End]:
+        lines, end = _Lines(self._house.clock.now), None
+        while True:
+            rang = _await(gone, following.bell, patience=REST if end else None)
+            for told in following.take():
+                found = [entry for entry in lines.of(told) if entry["job_id"] == job_id]
+                if found := [entry for entry in found if run_id in (None, entry["run_id"])]:
+                    yield {"entries": found}
+                end = end or _end(told, run_id)
+            if end and not rang:
+                return end
+
+    def _journal(
+        self, gone: Callable[[], bool], following: Following, journal: JournalReader, run_id: str | None
+    ) -> Generator[dict[str, Any], None, End]:
+        end: End | None = None
+        while True:
+            found = [line.told() for line in journal.new()]
+            for start in range(0, len(found), AT_ONCE):
+                yield {"entries": found[start : start + AT_ONCE]}
+            if not _await(gone, following.bell, journal.fileno(), patience=REST if end else None) and end:
+                return end
+            for told in following.take():
+                end = end or _end(told, run_id)
+
+
+def _await(gone: Callable[[], bool], *bells: int, patience: float | None = None) -> bool:
+    """Wait until one of these rings; False: `patience` is over. Raises Gone."""
+    poll = select.poll()
+    for bell in bells:
+        poll.register(bell, select.POLLIN)
+    while True:
+        if poll.poll((BREATH if patience is None else patience) * 1_000):
+            return True
+        if gone():
+            raise Gone
+        if patience is not None:
+            return False
+
+
+def _end(told: Event | Written, run_id: str | None) -> End | None:
+    """What ends a run, or says that it has not begun."""
+    is_end = run_id is not None and isinstance(told, RunFinished | InstantPassed) and told.run.run_id == run_id
+    return told if is_end else None  # type: ignore[return-value]
+
+
+class _Lines:
+    """Entries of what the feed tells: pieces of output become lines."""
+
+    def __init__(self, now: Callable[[], Instant]) -> None:
+        self._now = now
+        self._begun: dict[str, str] = {}
+        """By run: a line that has not ended yet."""
+
+    def of(self, told: Event | Written) -> list[dict[str, Any]]:
+        at = self._now()
+        if isinstance(told, Written):
+            *lines, rest = (self._begun.pop(told.run_id, "") + told.text).split("\n")
+            while len(rest) > LONGEST:
+                lines.append(rest[:LONGEST])
+                rest = rest[LONGEST:]
+            if rest:
+                self._begun[told.run_id] = rest
+            return [Line(at, told.job_id, told.run_id, "output", INFO, line[:LONGEST]).told() for line in lines]
+        fields = told.fields()
+        job_id, run_id = fields.get("JOBSCHEDD_JOB", ""), fields.get("JOBSCHEDD_RUN")
+        entries = [Line(at, job_id, run_id, told.NAME, told.priority, told.line()).told()]
+        if isinstance(told, RunFinished) and (rest := self._begun.pop(told.run.run_id, "")):
+            entries.insert(0, Line(at, job_id, run_id, "output", INFO, rest).told())
+        return entries

@@ -1,0 +1,73 @@
+"""What was: the record, for those who cannot read its file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jobschedd.control.asking import House, no_such_job
+from jobschedd.explanation import Explanation
+from jobschedd.model.error import BadFile
+from jobschedd.model.run import Outcome
+from jobschedd.world.varlink import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from jobschedd.control.callers import Caller
+    from jobschedd.control.jobs import Jobs
+
+MOST = 10_000
+AT_ONCE = 100
+"""Rows in one reply."""
+
+
+class Past:
+    def __init__(self, house: House, jobs: Jobs) -> None:
+        self._house = house
+        self._jobs = jobs
+
+    def history(
+        self,
+        caller: Caller,
+        *,
+        glob: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        outcome: str | None = None,
+        limit: int | None = None,
+    ) -> Generator[dict[str, Any], None, dict[str, Any]]:
+        bounds = {
+            name: self._house.moment(name, text)
+            for name, text in (("since", since), ("until", until))
+            if text is not None
+        }
+        if outcome is not None and outcome not in [*Outcome]:
+            known = ", ".join(Outcome)
+            raise Refused("io.jobschedd.CannotRead", parameter="outcome", text=f"no such outcome; write one of {known}")
+        most = min(50 if limit is None else max(0, limit), MOST)
+        patterns = [glob or "*"]
+        if not caller.may_all:
+            # What belonged to whom is known of the jobs that are there.
+            patterns = [job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page]
+        with self._house.record() as reader:
+            rows = [row for jobs in patterns for row in reader.history(jobs, most, outcome=outcome, **bounds)]
+        rows.sort(key=lambda row: row.run_id)
+        told = [row.told() for row in rows[-most:]] if most else []
+        for start in range(0, len(told), AT_ONCE):
+            yield {"runs": told[start : start + AT_ONCE]}
+        return {"runs": []}
+
+    def why(self, caller: Caller, *, job_id: str, at: str | None = None) -> dict[str, Any]:
+        if not caller.may_all:
+            self._jobs.find(caller, job_id)
+        now = self._house.clock.now()
+        moment = now if at is None else self._house.moment("at", at)
+        with self._house.record() as reader:
+            versions = list(reader.versions(job_id))
+            if not versions:
+                raise no_such_job(job_id)
+            try:
+                explanation = Explanation(reader, versions, moment, now=now, zones=self._house.zones)
+                return {"answer": explanation.words(), "runs": [row.told() for row in explanation.rows]}
+            except BadFile as error:
+                raise Refused("io.jobschedd.RecordUnreadable", text=str(error)) from None

@@ -1,0 +1,123 @@
+"""The journal, read for people: what runs wrote and what happened to them, in one order.
+
+Anybody may write what looks like an entry of ours. Believed is what journald says itself of where an entry came from:
+output of a run from below our cgroup, all else from us.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from jobschedd.model.event.kind import INFO, show_instant
+from jobschedd.model.run import SECOND
+from systemd import journal
+
+if TYPE_CHECKING:
+    from jobschedd.model.run import Instant
+
+MOST_LOOKED_AT = 10
+"""Entries that are looked at for each that is shown."""
+
+_RUN = re.compile(r"/run-([0-9A-Z]{26})(?:/|$)|/jobschedd-run-([0-9A-Z]{26})\.service(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    at: Instant
+    job_id: str
+    run_id: str | None
+    event: str
+    """`output`, or the name of what happened."""
+    priority: int
+    text: str
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "at": show_instant(self.at),
+            "job_id": self.job_id,
+            "run_id": self.run_id,
+            "event": self.event,
+            "priority": self.priority,
+            "text": self.text,
+        }
+
+
+class JournalReader:
+    def __init__(self, service: str) -> None:
+        """`service`: the cgroup of the daemon's unit, as /proc/PID/cgroup has it. Raises OSError."""
+        self._service = service
+        self._reader = journal.Reader()
+        self._job = ""
+        self._run: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+
+    def match(self, job_id: str, run_id: str | None) -> None:
+        """Show what belongs to this job, or to this run of it."""
+        self._job, self._run = job_id, run_id
+        self._reader.add_match(SYSLOG_IDENTIFIER=job_id, _TRANSPORT="stdout")
+        self._reader.add_disjunction()
+        if run_id is None:
+            self._reader.add_match(JOBSCHEDD_JOB=job_id)
+        else:
+            self._reader.add_match(JOBSCHEDD_RUN=run_id)
+
+    def newest(self, most: int) -> list[Line]:
+        """The newest that there are, the oldest of them first. What comes later is new."""
+        self._reader.seek_tail()
+        found: list[Line] = []
+        for _ in range(most * MOST_LOOKED_AT):
+            if len(found) == most or not (entry := self._reader.get_previous()):
+                break
+            if (line := self._line(entry)) is not None:
+                found.append(line)
+        self._reader.seek_tail()
+        self._reader.get_previous()
+        return found[::-1]
+
+    def seek(self, moment: Instant) -> None:
+        """What comes from then on is new."""
+        self._reader.seek_realtime(moment / SECOND)
+
+    def fileno(self) -> int:
+        """Readable when there is something new."""
+        return int(self._reader.fileno())
+
+    def new(self) -> list[Line]:
+        self._reader.process()
+        return [line for entry in self._reader if (line := self._line(entry)) is not None]
+
+    def _line(self, entry: dict[str, Any]) -> Line | None:
+        cgroup = str(entry.get("_SYSTEMD_CGROUP", ""))
+        found = _RUN.search(cgroup)
+        run_id = found and (found[1] or found[2])
+        if entry.get("_TRANSPORT") == "stdout":
+            ours = cgroup.startswith(self._service) or (found is not None and found[2] is not None)
+            event = "output"
+        else:
+            # From us, and not from a job of ours, which may write to journald too.
+            ours = cgroup.startswith(self._service) and found is None
+            event, run_id = str(entry.get("JOBSCHEDD_EVENT", "")), entry.get("JOBSCHEDD_RUN")
+        if not ours or (self._run is not None and run_id != self._run):
+            return None
+        text = entry.get("MESSAGE", "")
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "backslashreplace")
+        at = int(entry["__REALTIME_TIMESTAMP"].timestamp() * SECOND)
+        return Line(at, self._job, run_id, event, int(entry.get("PRIORITY", INFO)), str(text))
+
+
+def our_service() -> str:
+    """The cgroup of the unit that this process belongs to. Raises OSError."""
+    with open("/proc/self/cgroup") as file:
+        lines = file.read().splitlines()
+    # The unified hierarchy, or systemd's own where they are mixed.
+    path = next((line.split(":", 2)[2] for line in lines if line.startswith(("0::", "1:name=systemd:"))), "")
+    return os.path.dirname(path) if os.path.basename(path) == "supervisor" else path

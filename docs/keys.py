@@ -68,8 +68,9 @@ def _table(name: str, model: dict[str, Any], definitions: dict[str, Any]) -> Tab
 
 
 def _examples(value: dict[str, Any]) -> str:
-    """Those of the key, else those of its form."""
-    found = value.get("examples") or [one for branch in value.get("anyOf", ()) for one in branch.get("examples", ())]
+    """Those of the key, else those of its form, which a default shows too."""
+    of_form = [one for branch in value.get("anyOf", ()) for one in branch.get("examples", ())]
+    found = value.get("examples", of_form if value.get("default") in (None, 0) else ())
     return ", ".join(_show(example) for example in found)
 
 
@@ -89,4 +90,4 @@ def _kind(value: dict[str, Any], definitions: dict[str, Any]) -> str:
         kinds = dict.fromkeys(_kind(branch, definitions) for branch in value["anyOf"])
         return " or ".join(name for name in kinds if name != "null")
     names = {"string": "text", "integer": "whole number", "array": "list", "boolean": "true or false"}
-    return names.get(value.get("type", ""), value.get("type", "any"))
+    return names.get(value.get("type", ""), str(value.get("type", "any")))

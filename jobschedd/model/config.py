@@ -70,7 +70,9 @@ class Settings:
         default=1000, description="How many runs of one job the record keeps."
     )
     store: Annotated[StrictStr | None, Field(pattern=r"^sqlite:///[^\x00]+$")] = Field(
-        default=None, description='Where the record is: "sqlite:///var/lib/jobschedd/record.db".'
+        default=None,
+        description="Where the record is. Default: `record.db` in the state directory.",
+        examples=["sqlite:///srv/jobschedd/record.db"],
     )
     defaults: dict[StrictStr, Any] = Field(
         default_factory=dict, description="Values for keys that a job file leaves out."

@@ -10,7 +10,7 @@ from docs.man.text import Block, Bullet, Code, Heading, Made, Paragraph, Spans, 
 _WIDTH = 78
 _FONTS = {"roman": "R", "bold": "B", "italic": "I"}
 # Three points at the end of a line are no end of a sentence.
-_LETTERS = {"…": r"...\&", "–": r"\(en", "—": r"\(em", "µ": r"\(mc", "\u00d7": r"\(mu", "→": r"\(->"}
+_LETTERS = {"…": r"...\&", "–": r"\(en", "—": r"\(em", "µ": r"\(mc", "\u00d7": r"\(mu"}
 # groff makes typographic signs of these, which no shell would take when they are copied.
 _LITERAL = {"'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", "-": r"\-"}
 

@@ -127,7 +127,7 @@ def test_every_variable_that_says_where_things_are_is_explained() -> None:
     assert len(asked) > 5
     for page in ("jobschedd.8", "jobctl.1"):
         _, _, explained = (ROOT / f"docs/man/{page}.md").read_text().partition("## ENVIRONMENT")
-        assert {name for name in asked if name not in explained} == set()
+        assert {name for name in asked if f"`{name}`" not in explained} == set()
 
 
 def test_every_command_in_a_page_can_be_typed() -> None:
@@ -179,6 +179,12 @@ def test_what_is_written_is_what_is_shown(text: str, tmp_path: Path) -> None:
     assert one_line(bold).count(one_line(expected)) == 3
     # Running text may have the printer's apostrophe and hyphen.
     assert one_line(expected) in one_line(prose).replace("\u2019", "'").replace("\u2010", "-")
+
+
+def test_what_is_to_be_copied_has_the_signs_of_the_keyboard() -> None:
+    """Debian shows the typographic ones as these; others do not."""
+    assert roff.escape("--a 'b' `c` ~^") == r"\-\-a \(aqb\(aq \(gac\(ga \(ti\(ha"
+    assert roff.spans(plain("x -n 5, 1-31, well-known")) == r"x \-n 5, 1\-31, well-known"
 
 
 def nested() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bench.socket import crowd
 from bench.world import Daemon, Figure, a_home, build_stamp, cpu_seconds, job, percentile, pss_kib, switches
 
 
@@ -301,4 +302,5 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "concurrency": concurrency,
     "steps": steps,
     "record": record,
+    "crowd": crowd,
 }

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -43,6 +44,9 @@ from jobschedd.world.watch import FileWatches
 
 MOST_LEAD = 20_000
 """Microseconds by which a start is claimed ahead of its instant at most, so that a slow disk costs it no time."""
+
+SWITCH_EVERY = 0.0005
+"""Seconds for which a thread that answers somebody keeps the interpreter from the one that schedules."""
 
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
@@ -106,6 +110,7 @@ class Daemon:
         check_import_path()
         began = self._clock.elapsed()
         os.umask(0o077)
+        sys.setswitchinterval(SWITCH_EVERY)
         places = self._asked.places
         state = StateDirectory(places.state_dir)
         runtime = RuntimeDirectory(places.runtime_dir)

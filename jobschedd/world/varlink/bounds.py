@@ -25,6 +25,9 @@ MOST_STREAMS_OF_ONE = 4
 RATE = 200.0
 """Calls a second of one user."""
 
+COST = 600.0
+"""Calls that a second of a processor is worth: one user has a third of one, in the long run."""
+
 BURST = 400.0
 """Calls that are taken at once, of one who has not called for a while."""
 
@@ -38,7 +41,7 @@ class _Purse:
 
 
 class Bounds:
-    """Used by the server's thread alone, but for the end of a stream."""
+    """Used by the server's thread alone, but for what is said when a call has been answered."""
 
     def __init__(self) -> None:
         self._streams: Counter[int] = Counter()
@@ -83,8 +86,10 @@ class Bounds:
         now = time.monotonic()
         purse = self._purses.get(uid)
         if purse is None:
-            # Whoever has been away that long has a full one again.
-            self._purses = {other: kept for other, kept in self._purses.items() if now - kept.at < BURST / RATE}
+            # Whoever owes nothing and has been away that long has a full one again.
+            self._purses = {
+                other: kept for other, kept in self._purses.items() if kept.calls + (now - kept.at) * RATE < BURST
+            }
             purse = self._purses[uid] = _Purse()
         purse.calls = min(BURST, purse.calls + (now - purse.at) * RATE)
         purse.at = now
@@ -92,3 +97,8 @@ class Bounds:
             return (1 - purse.calls) / RATE
         purse.calls -= 1
         return 0.0
+
+    def charge(self, uid: int, seconds: float) -> None:
+        """The answer to a call has taken that much of a processor."""
+        if purse := self._purses.get(uid):
+            purse.calls -= seconds * COST

@@ -237,6 +237,7 @@ class Server:
             self._bounds.leave_stream(call.peer.uid)
 
     def _answer(self, call: Call) -> None:
+        began = time.thread_time()
         try:
             self._service.answer(call)
         except Gone:
@@ -249,3 +250,5 @@ class Server:
             if not call.answered:
                 with suppress(Gone):
                     call.refuse(Refused(BUSY, text="jobschedd has met a bug of its own; its log tells which"))
+        finally:
+            self._bounds.charge(call.peer.uid, time.thread_time() - began)

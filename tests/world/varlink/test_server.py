@@ -348,6 +348,15 @@ def test_who_calls_too_often_waits_and_nobody_else_does() -> None:
 
 
 @pytest.mark.fault("A36")
+def test_calls_that_cost_much_are_paid_for() -> None:
+    bounds = Bounds()
+    assert bounds.spend(1000) == 0
+    bounds.charge(1000, 10.0)
+    assert bounds.spend(1000) > 10
+    assert bounds.spend(1001) == 0
+
+
+@pytest.mark.fault("A36")
 def test_a_thousand_calls_in_a_row_are_answered_if_not_at_once(hall: Hall) -> None:
     caller = hall.caller()
     began = time.monotonic()

@@ -34,8 +34,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="FILE", help="settings file")
     parser.add_argument("--state-dir", metavar="DIR", help="where the record and the lock are")
     parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket will be")
-    parser.add_argument("--log-level", type=str.lower, choices=("debug", "info", "warning", "error"))
-    parser.add_argument("--log-format", type=str.lower, choices=("auto", "journal", "text", "json"))
+    parser.add_argument(
+        "--log-level",
+        type=str.lower,
+        choices=("debug", "info", "warning", "error"),
+        help="the least important thing that is said (info)",
+    )
+    parser.add_argument(
+        "--log-format",
+        type=str.lower,
+        choices=("auto", "journal", "text", "json"),
+        help="where and how; auto: the journal when started by systemd, else text on stderr",
+    )
     parser.add_argument("--catch-up-parallel", metavar="N", help="runs owed from before that go on at once (4)")
     parser.add_argument("--stop-runs", action=argparse.BooleanOptionalAction, help="end running jobs at stop")
     parser.add_argument("--stop-grace", metavar="TIME", help="what runs get to end by themselves (30s)")

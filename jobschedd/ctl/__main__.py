@@ -17,7 +17,8 @@ COMMANDS = ("audit", "check", "history", "preview", "schema", "why")
 """Each is a module of this package with HELP, EXAMPLE, add_arguments and run."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def arguments(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """What the command line may say, of these commands: the imports of the others would cost more than most answers."""
     parser = argparse.ArgumentParser(
         prog="jobctl",
         description="Asks and tells jobschedd.",
@@ -25,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"jobctl {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    argv = sys.argv[1:] if argv is None else argv
-    # The others' imports would cost more than most answers.
-    for name in argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS:
+    for name in names:
         module = import_module(f"jobschedd.ctl.{name}")
         command = commands.add_parser(
             name, help=module.HELP, description=module.HELP, epilog=f"example: {module.EXAMPLE}"
@@ -35,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="one object a line")
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    options = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    options = arguments(argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
     try:
         code = int(options.run(options))
         sys.stdout.flush()

@@ -32,7 +32,10 @@ def run(_options: argparse.Namespace) -> int:
 
 
 def schema(others: TaskTypes | None = None) -> dict[str, Any]:
-    """With `others`, the task types of other packages as far as they can be loaded."""
+    """With `others`, the task types of other packages as far as they can be loaded.
+
+    It has no `$id`: that would be an address which nobody answers, and editors look their schemas up by such.
+    """
     made = JOB.json_schema(mode="validation")
     for name in sorted((others or {}).keys() - TASK_TYPES.keys()):
         try:
@@ -43,12 +46,13 @@ def schema(others: TaskTypes | None = None) -> dict[str, Any]:
             )
         except (ValueError, PydanticUserError) as error:
             print(f"warning: {error}", file=sys.stderr)
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    made["title"] = "A job file of jobschedd"
+    _tidy(made)
+    made["description"] = "What is run, and when; jobs.d(5)."
     # A rule over several keys, which pydantic does not put into a schema.
     made["anyOf"] = [{"required": [key]} for key in ("schedule", "after", "watch")]
-    made["patternProperties"] = {"^x-": {}}
-    return made
+    made["patternProperties"] = {"^x-": {"description": "Free for notes of other programs."}}
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A job file of jobschedd"}
+    return head | {key: value for key, value in made.items() if key not in head}
 
 
 def _add(made: dict[str, Any], name: str, model: dict[str, Any]) -> None:
@@ -57,3 +61,18 @@ def _add(made: dict[str, Any], name: str, model: dict[str, Any]) -> None:
     task = made["properties"]["task"]
     task["oneOf"].append({"$ref": f"#/$defs/{name}"})
     task["discriminator"]["mapping"][name] = f"#/$defs/{name}"
+
+
+def _tidy(part: Any) -> None:
+    """Without what an editor would show or fill in to no use: titles made from the keys, defaults that are nothing."""
+    if isinstance(part, list):
+        for item in part:
+            _tidy(item)
+    if not isinstance(part, dict):
+        return
+    for value in part.get("properties", {}).values():
+        value.pop("title", None)
+        if value.get("default", ...) is None:
+            del value["default"]
+    for value in part.values():
+        _tidy(value)

@@ -54,18 +54,25 @@ class Settings:
         default=False, description="End running jobs when the daemon stops; always so when systemd did not start it."
     )
     stop_grace: Duration = Field(
-        default=30 * SECOND, description="What a run has to end by itself at such a stop, before it is killed."
+        default=30 * SECOND,
+        json_schema_extra={"default": "30s"},
+        description="What a run has to end by itself at such a stop, before it is killed.",
     )
     rescan_every: SomeTime = Field(
         default=5 * MINUTE,
+        json_schema_extra={"default": "5m"},
         description="How often all files are looked at, whether the kernel reported a change or not.",
     )
-    keep_runs_for: SomeTime = Field(default=90 * DAY, description="How long the record keeps what happened.")
+    keep_runs_for: SomeTime = Field(
+        default=90 * DAY, json_schema_extra={"default": "90d"}, description="How long the record keeps what happened."
+    )
     keep_runs_per_job: Annotated[int, Whole(1, 100_000_000), BeforeValidator(_number)] = Field(
         default=1000, description="How many runs of one job the record keeps."
     )
     store: Annotated[StrictStr | None, Field(pattern=r"^sqlite:///[^\x00]+$")] = Field(
-        default=None, description='Where the record is: "sqlite:///var/lib/jobschedd/record.db".'
+        default=None,
+        description="Where the record is. Default: `record.db` in the state directory.",
+        examples=["sqlite:///srv/jobschedd/record.db"],
     )
     defaults: dict[StrictStr, Any] = Field(
         default_factory=dict, description="Values for keys that a job file leaves out."

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BeforeValidator,
     Field,
     StrictBool,
     StrictStr,
@@ -26,7 +25,7 @@ from pydantic.dataclasses import dataclass
 from jobschedd.model.document import Place, read_document
 from jobschedd.model.error import BadFile, Problem
 from jobschedd.model.limits import Limits
-from jobschedd.model.part import AFTER_SCHEMA, After, Retry, Watch, after_in_short
+from jobschedd.model.part import After, AfterInShort, Retry, Watch
 from jobschedd.model.rule import CLOSED, Duration, JobId, SomeTime, Whole, checked
 from jobschedd.model.run import SECOND
 from jobschedd.model.sandbox import Sandbox
@@ -40,13 +39,16 @@ if TYPE_CHECKING:
     from jobschedd.model.launch import Launch
 
 
+_LABEL = "[A-Za-z][A-Za-z0-9_]{0,39}"
+
+
 @checked
 def _labels(value: Any) -> tuple[tuple[str, str], ...]:
     form = 'write {"team": "sales"}'
     if not isinstance(value, dict):
         raise ValueError(f"cannot read {show_value(value)} as labels; {form}")
     for name, text in value.items():
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", name):
+        if not re.fullmatch(_LABEL, name):
             raise ValueError(f"cannot use {show_value(name)} as a label; use letters, digits and _, at most 40; {form}")
         if not isinstance(text, str) or len(text) > 256:
             raise ValueError(f"cannot use {show_value(text)} as the label {name}; a text of at most 256; {form}")
@@ -67,7 +69,7 @@ class Job:
     )
     schedule: When = Field(
         default=None,
-        description="When, in any form that docs/schedules.md tells; a list means any of them.",
+        description="When: cron, a macro, `@every`, a timestamp, or a repeating interval; a list means any of them.",
         examples=[
             "0 1 * * *",
             "@daily",
@@ -81,8 +83,12 @@ class Job:
     )
     task: Annotated[Task, OneOfTheTypes()] = Field(description="What to run.")
     jitter: Duration = Field(default=0, description="Spread starts by a delay in [0, jitter), fixed per host and job.")
-    from_: Moment = Field(default=None, alias="from", description="No instants before this timestamp or day.")
-    until: Moment = Field(default=None, description="No instants after this timestamp or day.")
+    from_: Moment = Field(
+        default=None, alias="from", description="No instants before this timestamp or day.", examples=["2026-12-01"]
+    )
+    until: Moment = Field(
+        default=None, description="No instants after this timestamp or day.", examples=["2026-12-31T12:00:00"]
+    )
     except_: DaysOff = Field(
         default=(),
         alias="except",
@@ -93,12 +99,13 @@ class Job:
         default=None,
         description="How old an instant may be and still run. Default: a tenth of the time to the next instant,"
         " at least a minute, at most an hour.",
+        examples=["7d"],
     )
     coalesce: StrictBool = Field(default=True, description="Of several instants owed at once run the newest only.")
     overlap: Literal["skip", "queue", "allow", "replace"] = Field(
         default="skip", description="What an instant does while the last run is still going."
     )
-    timeout: SomeTime | None = Field(default=None, description="Then SIGTERM to all of the run.")
+    timeout: SomeTime | None = Field(default=None, description="How long a run may take. Then SIGTERM to all of it.")
     kill_after: SomeTime = Field(
         default=10 * SECOND, json_schema_extra={"default": "10s"}, description="SIGKILL this long after the SIGTERM."
     )
@@ -113,8 +120,10 @@ class Job:
     on_lost: Literal["record", "rerun"] = Field(
         default="record", description="What to do about a run whose end nobody saw."
     )
-    after: tuple[Annotated[After, BeforeValidator(after_in_short), WithJsonSchema(AFTER_SCHEMA)], ...] = Field(
-        default=(), description="Job ids: run when one of them succeeds."
+    after: tuple[AfterInShort, ...] = Field(
+        default=(),
+        description="Run when one of these jobs has ended: a job id means when it succeeds.",
+        examples=[["import"], ["import", {"job": "cleanup", "on": "failure"}]],
     )
     watch: Watch | None = Field(default=None, description="Run when a file is closed after writing or moved in.")
     limits: Limits = Field(default=Limits(), json_schema_extra={"default": {}}, description="Resource limits of a run.")
@@ -127,8 +136,19 @@ class Job:
     labels: Annotated[
         tuple[tuple[str, str], ...],
         _labels,
-        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
-    ] = Field(default=(), description="Kept in the record and in the journal.", examples=[{"team": "sales"}])
+        WithJsonSchema(
+            {
+                "type": "object",
+                "propertyNames": {"pattern": f"^{_LABEL}$"},
+                "additionalProperties": {"type": "string", "maxLength": 256},
+            }
+        ),
+    ] = Field(
+        default=(),
+        json_schema_extra={"default": {}},
+        description="Kept in the record and in the journal.",
+        examples=[{"team": "sales"}],
+    )
 
 
 KEYS = tuple(item.name.rstrip("_") for item in fields(Job))

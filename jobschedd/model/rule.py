@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from jobschedd.model.span import parse_duration, parse_size, show_value
+from jobschedd.model.span import (
+    DURATION_FORM,
+    DURATION_PATTERN,
+    SIZE_FORM,
+    SIZE_PATTERN,
+    parse_duration,
+    parse_size,
+    show_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,33 +111,40 @@ class Whole:
         return core_schema.no_info_before_validator_function(self._check, bounds)
 
 
-def _duration(value: Any) -> int:
-    if not isinstance(value, (str, int, float)):
-        value = str(value)
-    return parse_duration(value)
-
-
 def _some_time(value: Any) -> int:
-    usec = _duration(value)
+    usec = parse_duration(value)
     if usec < 1_000:  # nothing here can be measured in less than a millisecond
         raise ValueError(f"cannot use {show_value(value)} here; write a duration of at least a millisecond")
     return usec
 
 
-_DURATION_SCHEMA = {
-    "anyOf": [{"type": "string"}, {"type": "number", "minimum": 0}],
-    "examples": ["10s", "5m", "1h30m"],
-}
-_SIZE_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0}], "examples": ["512M", "2G"]}
+def _duration_schema(least: float) -> dict[str, Any]:
+    text = {"type": "string", "pattern": DURATION_PATTERN, "patternErrorMessage": DURATION_FORM}
+    return {"anyOf": [text, {"type": "number", "minimum": least}], "examples": ["10s", "5m", "1h30m"]}
 
-JobId = Annotated[str, checked(_job_id), WithJsonSchema(
-    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"},
-)]  # fmt: skip
+
+_SIZE_SCHEMA = {
+    "anyOf": [
+        # VS Code says the message where it would show the pattern; others pass over it.
+        {"type": "string", "pattern": SIZE_PATTERN, "patternErrorMessage": SIZE_FORM},
+        {"type": "integer", "minimum": 0},
+    ],
+    "examples": ["512M", "2G"],
+}
+_NAME_SCHEMA = {"type": "string", "pattern": f"^{_USER.pattern}$", "examples": ["www-data"]}
+
+JOB_ID_SCHEMA = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$",
+    "not": {"pattern": r"\.\."},
+}
+
+JobId = Annotated[str, checked(_job_id), WithJsonSchema(JOB_ID_SCHEMA)]
 CleanText = Annotated[str, checked(_clean_text), WithJsonSchema({"type": "string"})]
 Path = Annotated[str, checked(_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
-UserName = Annotated[str, checked(_name("user")), WithJsonSchema({"type": "string"})]
-GroupName = Annotated[str, checked(_name("group")), WithJsonSchema({"type": "string"})]
+UserName = Annotated[str, checked(_name("user")), WithJsonSchema(_NAME_SCHEMA)]
+GroupName = Annotated[str, checked(_name("group")), WithJsonSchema(_NAME_SCHEMA)]
 Umask = Annotated[int, checked(_umask), WithJsonSchema({"type": "string", "pattern": "^0?[0-7]{3}$"})]
-Duration = Annotated[int, checked(_duration), WithJsonSchema(_DURATION_SCHEMA)]
-SomeTime = Annotated[int, checked(_some_time), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[int, checked(parse_duration), WithJsonSchema(_duration_schema(0))]
+SomeTime = Annotated[int, checked(_some_time), WithJsonSchema(_duration_schema(0.001))]
 Size = Annotated[int, checked(_sentence(parse_size)), WithJsonSchema(_SIZE_SCHEMA)]

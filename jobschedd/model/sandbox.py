@@ -269,7 +269,10 @@ Sandbox = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "properties": {name: kind.schema for name, kind in sorted(SETTINGS.items())},
+            "properties": {
+                name: kind.schema | {"description": f"systemd's {name}=: {kind.form}."}
+                for name, kind in sorted(SETTINGS.items())
+            },
             "additionalProperties": False,
         },
     ),

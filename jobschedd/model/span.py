@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -13,6 +12,8 @@ from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND
 YEAR = 31_557_600 * SECOND
 MONTH = 2_629_800 * SECOND
 MAX_DURATION = 100 * YEAR
+_NO_SECONDS = 10**18
+"""Neither these nor more, nor NaN, are a number of seconds that anybody means."""
 
 _UNITS: dict[str, int] = {}
 for _names, _usec in (
@@ -32,20 +33,27 @@ _PIECE = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([a-zA-Zµ]*)")
 _SIZES = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([BKMGTP]?)")
 
+_NUMBER = r"[0-9]{1,18}(\.[0-9]{1,9})?\s*"
+DURATION_PATTERN = rf"^\s*({_NUMBER}|({_NUMBER}({'|'.join(_UNITS)})\s*)+)$"
+SIZE_PATTERN = rf"^\s*{_SIZE.pattern}\s*$"
+"""For schemas: what does not fit one of them is refused below."""
+
 DURATION_FORM = 'write "10s", "5m", "1h30m", or a number of seconds'
 SIZE_FORM = 'write "512M", "2G", or a number of bytes'
 
 
-def parse_duration(value: str | float) -> int:
+def parse_duration(value: object) -> int:
     """Microseconds of `1h30m`, `1h 30min`, `90` (seconds). systemd.time(7)'s units.
 
     Raises ValueError, with the right form, for anything else, negative, or over 100 years.
     """
     if isinstance(value, str):
         usec = _sum_of_pieces(value)
+    # bool is an int in Python, and never a duration. A JSON file may hold numbers that no float does.
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _NO_SECONDS:
+        usec = round(value * SECOND)
     else:
-        # bool is an int in Python, and never a duration.
-        usec = None if isinstance(value, bool) or not math.isfinite(value) else round(value * SECOND)
+        usec = None
     if usec is None:
         raise ValueError(f"cannot read {show_value(value)} as a duration; {DURATION_FORM}")
     if not 0 <= usec <= MAX_DURATION:

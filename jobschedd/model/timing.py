@@ -41,10 +41,13 @@ class Defaults:
     """The task types that other packages bring."""
 
 
+_ZONE = "[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*"
+
+
 def open_zone(name: str, zones: Callable[[str], ZoneInfo]) -> ZoneInfo:
     """A zone by its IANA name. Raises ValueError with the right form."""
     form = 'write an IANA name: "Europe/Berlin"'
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*", name) or name in ("posixrules", "localtime"):
+    if not re.fullmatch(_ZONE, name) or name in ("posixrules", "localtime"):
         raise ValueError(f"cannot use {show_value(name)} as a time zone; {form}")
     try:
         return zones(name)
@@ -94,16 +97,27 @@ def _moment(value: Any, info: ValidationInfo) -> int:
 
 
 _ONE_SCHEDULE = [
-    {"type": "string"},
+    {"type": "string", "minLength": 1},
     {
         "type": "object",
-        "properties": {"cron": {"type": "string"}, "seconds": {"enum": ["first", "last"]}},
+        "properties": {
+            "cron": {
+                "type": "string",
+                "description": "A cron expression of five fields, or of six.",
+                "examples": ["0 0 2 * * *"],
+            },
+            "seconds": {
+                "enum": ["first", "last"],
+                "default": "last",
+                "description": "Where the seconds of six fields stand; first is how Quartz and Spring write them.",
+            },
+        },
         "required": ["cron"],
         "additionalProperties": False,
     },
 ]
 
-TimeZone = Annotated[str | None, PlainValidator(_timezone), WithJsonSchema({"type": "string"})]
+TimeZone = Annotated[str | None, PlainValidator(_timezone), WithJsonSchema({"type": "string", "pattern": f"^{_ZONE}$"})]
 When = Annotated[
     Schedule | None,
     PlainValidator(_schedule),
@@ -116,9 +130,16 @@ When = Annotated[
         },
     ),
 ]
-Moment = Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string"})]
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+Moment = Annotated[int | None, PlainValidator(_moment), WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}"})]
 DaysOff = Annotated[
     tuple[tuple[date, date], ...],
     checked(parse_days),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}, "maxItems": MOST_EXCEPT}),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": f"^{_DAY}(/{_DAY})?$"},
+            "maxItems": MOST_EXCEPT,
+        }
+    ),
 ]

@@ -154,7 +154,9 @@ def test_types_are_strict_and_numbers_have_bounds(keys: dict[str, Any], where: s
 
 @pytest.mark.fault("A18")
 @pytest.mark.parametrize("key", ["timeout", "kill_after", "catch_up"])
-@pytest.mark.parametrize("value", [0, -1, "0s", "1us", 1e-9, 1e30, 10**30, "1e9d", "99999999999999999999y", True])
+@pytest.mark.parametrize(
+    "value", [0, -1, "0s", "1us", 1e-9, 1e30, 10**30, "1e9d", "99999999999999999999y", True, 10**400, [[]], {"a": 1}]
+)
 def test_times_have_a_least_and_a_most(key: str, value: Any) -> None:
     found = problems(job_values() | {key: value})
     assert any(text.startswith(f"{key}: cannot ") for text in found)

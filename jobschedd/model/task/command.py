@@ -69,7 +69,7 @@ _COMMAND_SCHEMA = {
 class ExecuteCommand:
     """Run a command."""
 
-    type: Literal["execute_command"]
+    type: Literal["execute_command"] = Field(description="Says which task type the other keys are of.")
     command: Annotated[str | tuple[str, ...], _command, WithJsonSchema(_COMMAND_SCHEMA)] = Field(
         description="A string is run by `shell`; a list is run as it is, without a shell.",
         examples=["/usr/bin/python3 /opt/report.py", ["/usr/bin/rsync", "-a", "/srv", "/backup"]],
@@ -86,9 +86,12 @@ class ExecuteCommand:
         description="Supplementary groups, instead of the user's own; an empty list: none.",
         examples=[["adm", "backup"]],
     )
-    cwd: Path | None = Field(default=None, description="Working directory; the home of `user`, else `/`.")
+    cwd: Path | None = Field(
+        default=None, description="Working directory. Default: the home of `user`, else `/`.", examples=["/srv/www"]
+    )
     env: Environment = Field(
         default=(),
+        json_schema_extra={"default": {}},
         description="Added to the run's clean environment, last.",
         examples=[{"LANG": "de_DE.UTF-8"}],
     )

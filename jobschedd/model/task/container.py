@@ -66,7 +66,7 @@ _TEXTS = {"type": "array", "items": {"type": "string"}}
 class Container:
     """Run a container image."""
 
-    type: Literal["container"]
+    type: Literal["container"] = Field(description="Says which task type the other keys are of.")
     image: Annotated[str, _image, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9][!-~]*$"})] = Field(
         description="With its registry and tag, as the engine takes it.",
         examples=["docker.io/library/alpine:3.20"],
@@ -75,7 +75,9 @@ class Container:
         default=(), description="After the image: its command, or what its entry point takes."
     )
     env: Environment = Field(
-        default=(), description="Set in the container, beside `TZ` and what every run is told as `JOBSCHEDD_*`."
+        default=(),
+        json_schema_extra={"default": {}},
+        description="Set in the container, beside `TZ` and what every run is told as `JOBSCHEDD_*`.",
     )
     volumes: Annotated[tuple[str, ...], _volumes, WithJsonSchema(_TEXTS)] = Field(
         default=(),

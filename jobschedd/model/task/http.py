@@ -105,7 +105,7 @@ _STATUS_SCHEMA = [
 class HttpRequest:
     """Send one HTTP request and judge the answer."""
 
-    type: Literal["http_request"]
+    type: Literal["http_request"] = Field(description="Says which task type the other keys are of.")
     url: Annotated[str, _url, WithJsonSchema({"type": "string", "pattern": "^https?://[!-~]+$"})] = Field(
         description="Where to. A name and password in it are sent as basic authentication.",
         examples=["https://example.org/ping"],
@@ -119,8 +119,9 @@ class HttpRequest:
         WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
     ] = Field(
         default=(),
+        json_schema_extra={"default": {}},
         description="Sent along, and never on to another host.",
-        examples=[{"Authorization": "Bearer …", "Content-Type": "application/json"}],
+        examples=[{"Authorization": "Bearer TOKEN", "Content-Type": "application/json"}],
     )
     body: Annotated[str | None, _body, WithJsonSchema({"type": "string"})] = Field(
         default=None, description="Sent in UTF-8, as it is."

@@ -33,7 +33,7 @@ def _unit(value: Any) -> str:
 class StartUnit:
     """Start a systemd unit and take over its result."""
 
-    type: Literal["start_unit"]
+    type: Literal["start_unit"] = Field(description="Says which task type the other keys are of.")
     unit: Annotated[str, _unit, WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$"})] = Field(
         description="Its name with its suffix. A service is waited for until it has ended.",
         examples=["backup.service"],

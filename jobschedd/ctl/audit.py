@@ -9,12 +9,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl import record
-from jobschedd.ctl.record import USAGE, Asker
+from jobschedd.ctl.daemon import Failed
+from jobschedd.ctl.record import Asker
 from jobschedd.model.audit import MOST_NAMED, Audit, InForce, audit_job
 from jobschedd.model.error import BadFile
 from jobschedd.model.event.kind import show_instant
 from jobschedd.model.job import read_terms
-from jobschedd.world.store.reading import UnreadableRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,29 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     asker = Asker(options)
     total, unread = Audit(), []
-    try:
-        since = asker.moment(options.since) if options.since else 0
-    except ValueError as error:
-        print(f"jobctl audit: {error}", file=sys.stderr)
-        return USAGE
-    try:
-        with asker.record() as reader:
-            until = reader.seen_at()
-            if until is None:
-                raise UnreadableRecord("the record is empty: no daemon has written to it yet")
-            boots = reader.boots()
-            jobs = {job_id: list(found) for job_id, found in groupby(reader.versions(), lambda version: version.job_id)}
-            for number, (job_id, versions) in enumerate(jobs.items(), 1):
-                _show_progress(number, len(jobs))
-                try:
-                    in_force = _in_force(asker, job_id, versions, since, until)
-                except BadFile as error:  # a zone that this machine does not have any more
-                    unread.append(f"cannot compute the instants of {job_id}: {error}")
-                else:
-                    total.add(_audit(reader, job_id, in_force, boots, until))
-    except UnreadableRecord as error:
-        print(f"jobctl audit: {error}", file=sys.stderr)
-        return 1
+    since = asker.moment(options.since) if options.since else 0
+    with asker.record() as reader:
+        until = reader.seen_at()
+        if until is None:
+            raise Failed("the record is empty: no daemon has written to it yet")
+        boots = reader.boots()
+        jobs = {job_id: list(found) for job_id, found in groupby(reader.versions(), lambda version: version.job_id)}
+        for number, (job_id, versions) in enumerate(jobs.items(), 1):
+            _show_progress(number, len(jobs))
+            try:
+                in_force = _in_force(asker, job_id, versions, since, until)
+            except BadFile as error:  # a zone that this machine does not have any more
+                unread.append(f"cannot compute the instants of {job_id}: {error}")
+            else:
+                total.add(_audit(reader, job_id, in_force, boots, until))
     _tell(options, asker, total, until)
     for text in unread:
         print(f"jobctl audit: {text}", file=sys.stderr)

@@ -4,82 +4,80 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jobschedd.ctl import record
-from jobschedd.ctl.record import NO_SUCH_JOB, USAGE, Asker, count, plain
+from jobschedd.ctl import completion, daemon, record
+from jobschedd.ctl.daemon import NO_SUCH, Daemon, Failed
+from jobschedd.ctl.record import Asker, as_asked, count
+from jobschedd.ctl.terminal import GOOD, RED, clock, fit, pad, plain, styled, took
+from jobschedd.ctl.terminal import columns as terminal_columns
 from jobschedd.model.run import Outcome
-from jobschedd.model.span import show_duration
-from jobschedd.world.store.reading import UnreadableRecord
 
 if TYPE_CHECKING:
-    from jobschedd.world.store.reading import Happening
+    from collections.abc import Sequence
 
 HELP = "what the record says: runs, and instants that did not become runs"
 EXAMPLE = 'jobctl history "backup-*" --since 7d --outcome failed'
 
-WIDTH = 80
-_GOOD = ("succeeded", "running", "waiting")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("jobs", nargs="?", default="*", metavar="GLOB", help="job id or pattern; default: all jobs")
+    completion.add(parser, "jobs", nargs="?", default="*", metavar="GLOB", help="job id or pattern; default: all jobs")
     parser.add_argument("--since", metavar="TIME", help="instants from here on: a day, a timestamp, or 7d ago")
     parser.add_argument("--until", metavar="TIME", help="instants up to here")
     parser.add_argument("--outcome", choices=[str(outcome) for outcome in Outcome], help="only those")
     parser.add_argument("-n", dest="most", metavar="N", type=count, default=50, help="how many, the newest (50)")
     record.add_arguments(parser)
+    daemon.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     asker = Asker(options)
-    try:
-        bounds = {name: asker.moment(text) for name in ("since", "until") if (text := getattr(options, name))}
+    bounds = {name: asker.moment(text) for name in ("since", "until") if (text := getattr(options, name))}
+    rows: list[dict[str, Any]] = []
+    if asker.reads_itself():
         with asker.record() as reader:
-            found = reader.history(options.jobs, options.most, outcome=options.outcome, **bounds)
-            if not found and not set("*?[") & set(options.jobs) and not any(reader.versions(options.jobs)):
-                print(f"jobctl history: the record knows no job {plain(options.jobs)}", file=sys.stderr)
-                return NO_SUCH_JOB
-    except ValueError as error:
-        print(f"jobctl history: {error}", file=sys.stderr)
-        return USAGE
-    except UnreadableRecord as error:
-        print(f"jobctl history: {error}", file=sys.stderr)
-        return 1
+            rows = [row.told() for row in reader.history(options.jobs, options.most, outcome=options.outcome, **bounds)]
+            if not rows and not set("*?[") & set(options.jobs) and not any(reader.versions(options.jobs)):
+                raise Failed(f"the record knows no job {plain(options.jobs)}", NO_SUCH)
+    else:
+        asked: dict[str, Any] = {name: as_asked(instant) for name, instant in bounds.items()}
+        with Daemon(options.runtime_dir) as called:
+            for told in called.replies(
+                "History", glob=options.jobs, outcome=options.outcome, limit=options.most, **asked
+            ):
+                rows += told["runs"]
     if options.json:
-        for row in found:
-            print(json.dumps(row.told()))
-        return 0
-    colour = sys.stdout.isatty()
-    if found:
-        print(f"{'DUE':19}  {'OUTCOME':9}  {'TOOK':>9}  JOB")
-    for row in found:
-        line = f"{asker.show(row.scheduled_at)}  {row.outcome:9}  {took(row):>9}  {row.job_id}"
-        rest = plain(detail(row))
-        text = f"{line}  {rest}" if rest else line
-        text = text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
-        print(f"\x1b[31m{text}\x1b[0m" if colour and row.outcome not in _GOOD else text)
+        for row in rows:
+            print(json.dumps(row))
+    else:
+        show_rows(rows)
     return 0
 
 
-def took(row: Happening) -> str:
-    if row.started_at is None or row.ended_at is None:
-        return "-"
-    return show_duration(max(0, row.ended_at - row.started_at))
+def show_rows(rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        print(f"{'DUE':19}  {'OUTCOME':9}  {'TOOK':>9}  JOB")
+    width = terminal_columns()
+    for row in rows:
+        line = f"{clock(row['scheduled_at'])}  {row['outcome']:9}  {pad('', 9 - len(took(row)))}{took(row)}  {row['job_id']}"
+        rest = detail(row)
+        text = fit(f"{line}  {rest}" if rest else line, width)
+        print(styled(text, "" if row["outcome"] in GOOD else RED))
 
 
-def detail(row: Happening) -> str:
+def detail(row: dict[str, Any]) -> str:
     """What else there is to say, the most important first."""
     parts = []
-    if row.first_at is not None and row.count != 1:
-        parts.append(f"{'very many' if row.count is None else row.count} instants")
-    if row.signal is not None:
-        parts.append(f"signal {row.signal}")
-    elif row.exit_code:
-        parts.append(f"exit code {row.exit_code}")
-    if row.reason:
-        parts.append(row.reason)
-    if row.attempt > 1:
-        parts.append(f"attempt {row.attempt}")
+    if row.get("first_scheduled_at") is not None and row.get("instants") != 1:
+        parts.append(f"{row.get('instants') or 'very many'} instants")
+    if row.get("signal") is not None:
+        parts.append(f"signal {row['signal']}")
+    elif row.get("exit_code"):
+        parts.append(f"exit code {row['exit_code']}")
+    if row.get("reason"):
+        parts.append(row["reason"])
+    if row.get("attempt", 1) > 1:
+        parts.append(f"attempt {row['attempt']}")
+    if row.get("uid") is not None:
+        parts.append(f"asked for by uid {row['uid']}")
     return ", ".join(parts)

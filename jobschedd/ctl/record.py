@@ -6,27 +6,27 @@ import argparse
 import os
 import re
 import tomllib
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobschedd.ctl.daemon import USAGE, Failed, find
+from jobschedd.model.event.kind import show_instant
 from jobschedd.model.places import places
 from jobschedd.model.run import SECOND
 from jobschedd.model.span import parse_duration, show_value
 from jobschedd.world.clock import SystemClock
-from jobschedd.world.store.reading import Reader
+from jobschedd.world.store.reading import Reader, UnreadableRecord
 from jobschedd.world.store.sqlite import record_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
     from jobschedd.model.run import Instant
     from jobschedd.world.zones import ZoneDatabase
-
-USAGE = 2
-NO_SUCH_JOB = 4
 
 TIME_FORM = 'write "2026-11-23", "2026-11-23T02:00", "2026-11-23T01:00:00Z", or how long ago: "2h", "7d"'
 
@@ -37,6 +37,7 @@ class Asker:
     def __init__(self, options: argparse.Namespace) -> None:
         self.now = SystemClock().now()
         self._state_dir: str | None = options.state_dir
+        self._runtime_dir: str | None = getattr(options, "runtime_dir", None)
 
     @cached_property
     def zones(self) -> ZoneDatabase:
@@ -49,18 +50,34 @@ class Asker:
     def zone(self) -> ZoneInfo:
         return self.zones.local()
 
-    def record(self) -> Reader:
-        """Raises UnreadableRecord."""
+    def reads_itself(self) -> bool:
+        """Whether the record is read here, and not by the daemon: who names it, or may read it, needs no daemon."""
+        return (
+            self._state_dir is not None
+            or os.access(self._path(), os.R_OK)
+            or not os.path.exists(find(self._runtime_dir))
+        )
+
+    @contextmanager
+    def record(self) -> Iterator[Reader]:
+        """Raises Failed."""
+        try:
+            with Reader(self._path()) as reader:
+                yield reader
+        except UnreadableRecord as error:
+            raise Failed(str(error)) from None
+
+    def _path(self) -> str:
         standard = places(os.environ, os.geteuid(), str(Path.home()))
         setting = os.environ.get("JOBSCHEDD_STORE")
         if setting is None and self._state_dir is None:
             # Not by the settings' own reader, which costs more time than the answer; the daemon has checked them.
             with suppress(OSError, tomllib.TOMLDecodeError), open(standard.config, "rb") as file:
                 setting = tomllib.load(file).get("store")
-        return Reader(record_path(setting, self._state_dir or standard.state_dir))
+        return record_path(setting, self._state_dir or standard.state_dir)
 
     def moment(self, text: str) -> Instant:
-        """A time as people write it. Raises ValueError."""
+        """A time as people write it. Raises Failed."""
         from jobschedd.model.schedule import begin_of, parse_timestamp, read_day  # noqa: PLC0415 - imports croniter too, and most questions name no time
 
         with suppress(ValueError):
@@ -69,7 +86,7 @@ class Asker:
             if re.match(r"[0-9]{4}-", text):
                 return parse_timestamp(text, self.zone)
             return self.now - parse_duration(text)
-        raise ValueError(f"cannot read {show_value(text)} as a time; {TIME_FORM}")
+        raise Failed(f"cannot read {show_value(text)} as a time; {TIME_FORM}", USAGE)
 
     def show(self, instant: Instant) -> str:
         """On the clock of this place, to the second."""
@@ -83,10 +100,18 @@ def count(text: str) -> int:
     return int(text[:9])
 
 
+def duration(text: str) -> timedelta:
+    """How long. Raises argparse.ArgumentTypeError."""
+    try:
+        return timedelta(microseconds=parse_duration(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def as_asked(instant: Instant) -> str:
+    """A time as the daemon is told it."""
+    return show_instant(instant)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state-dir", metavar="DIR", help="where the record is; default: the instance's own")
-
-
-def plain(text: str) -> str:
-    """Without what a terminal would obey."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,78 @@
+"""`jobctl list`: all jobs at a glance, those that need care first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from jobschedd.ctl import completion, daemon
+from jobschedd.ctl.daemon import Daemon
+from jobschedd.ctl.terminal import GOOD, RED, YELLOW, ahead, clock, show_table
+
+HELP = "jobs with schedule, next start, last outcome and problems; what needs care comes first"
+EXAMPLE = 'jobctl list "backup-*"'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    completion.add(parser, "jobs", nargs="?", metavar="GLOB", help="job id or pattern; default: all jobs")
+    daemon.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    jobs: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
+    with Daemon(options.runtime_dir) as called:
+        for told in called.replies("List", glob=options.jobs):
+            jobs += told.get("jobs", ())
+            problems += told.get("problems", ())
+    strays = [problem for problem in problems if not problem.get("keeps")]
+    if options.json:
+        for entry in [*jobs, *strays]:
+            print(json.dumps(entry))
+        return 0
+    jobs.sort(key=lambda job: (not needs_care(job), job["job_id"]))
+    rows = [(os.path.basename(problem["file"]), "-", "-", "-", problem["text"]) for problem in strays]
+    styles = [RED] * len(rows)
+    for job in jobs:
+        rows.append((job["job_id"], job.get("schedule") or "-", _next(job), _last(job), _remark(job)))
+        styles.append(RED if needs_care(job) else YELLOW if job["paused"] or not job["enabled"] else "")
+    if rows:
+        show_table(("JOB", "SCHEDULE", "NEXT", "LAST", "REMARK"), rows, styles)
+    else:
+        print("no jobs" if options.jobs is None else f"no jobs match {options.jobs}")
+    return 0
+
+
+def needs_care(job: dict[str, Any]) -> bool:
+    last = job.get("last")
+    return bool(job.get("problem")) or (last is not None and last["outcome"] not in (*GOOD, "coalesced", "stopped"))
+
+
+def _next(job: dict[str, Any]) -> str:
+    if job["running"]:
+        return "running"
+    if job["waiting"]:
+        return "waiting"
+    if not job["enabled"]:
+        return "disabled"
+    return "paused" if job["paused"] else ahead(job.get("next_due")) or "-"
+
+
+def _last(job: dict[str, Any]) -> str:
+    last = job.get("last")
+    return "-" if last is None else f"{last['outcome']} {clock(last['scheduled_at'])[5:16]}"
+
+
+def _remark(job: dict[str, Any]) -> str:
+    if job.get("problem"):
+        return f"its file: {job['problem']}"
+    last = job.get("last") or {}
+    if last.get("outcome") in GOOD:
+        return str(job["description"])
+    if last.get("signal"):
+        return f"signal {last['signal']}"
+    if last.get("exit_code"):
+        return f"exit code {last['exit_code']}"
+    return str(last.get("reason") or job["description"])

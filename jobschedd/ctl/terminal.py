@@ -1,0 +1,162 @@
+"""What is shown to people: text that a terminal does not obey, columns that fit, times on the clock of this place."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH = 80
+"""Columns of what is piped: it may be read anywhere."""
+
+MOST_FRAMED = 500
+"""Rows that are laid out by rich; more would take longer than they are looked at."""
+
+RED, YELLOW, GREEN, DIM, BOLD = "red", "yellow", "green", "dim", "bold"
+_CODES = {RED: 31, YELLOW: 33, GREEN: 32, DIM: 2, BOLD: 1}
+
+GOOD = ("succeeded", "running", "waiting")
+"""Outcomes that need no look."""
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def colours() -> bool:
+    """https://no-color.org"""
+    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey, or would not show: controls, marks of direction, what has no width."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escaped(ord(each)) for each in text)
+
+
+def _escaped(number: int) -> str:
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def styled(text: str, style: str) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and colours() else text
+
+
+def width_of(text: str) -> int:
+    """Columns that it takes on a terminal."""
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+def _width(each: str) -> int:
+    if unicodedata.combining(each) or unicodedata.category(each) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(each) in ("W", "F") else 1
+
+
+def fit(text: str, width: int) -> str:
+    """At most so many columns of it."""
+    text = plain(text[: 4 * width + 64])
+    if width_of(text) <= width:
+        return text
+    kept, left = [], width - 1
+    for each in text:
+        left -= _width(each)
+        if left < 0:
+            break
+        kept.append(each)
+    return "".join(kept) + "…"
+
+
+def pad(text: str, width: int) -> str:
+    return text + " " * (width - width_of(text))
+
+
+def columns() -> int:
+    return os.get_terminal_size(sys.stdout.fileno()).columns if is_terminal() else WIDTH
+
+
+def show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
+    """Rows under titles; the last column gets what is left of the line. `styles`: of each row."""
+    if is_terminal() and len(rows) <= MOST_FRAMED:
+        _show_framed(titles, rows, styles)
+        return
+    last = len(titles) - 1
+    widths = [max(width_of(plain(row[column])) for row in (titles, *rows)) for column in range(last)]
+    # Where they leave the last one nothing, the widest gives way.
+    while widths and sum(widths) + 2 * last + 20 > columns() and max(widths) > 12:
+        widths[widths.index(max(widths))] -= 1
+    rest = max(8, columns() - sum(widths) - 2 * last)
+    for number, row in enumerate((titles, *rows)):
+        cells = [pad(fit(cell, width), width) for cell, width in zip(row, widths, strict=False)]
+        line = "  ".join([*cells, fit(row[last], rest)]).rstrip()
+        print(styled(line, styles[number - 1] if number and styles else ""))
+
+
+def _show_framed(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> None:
+    # They take longer to import than most answers take, and a pipe has no use for them.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=BOLD, expand=False)
+    for title in titles:
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for number, row in enumerate(rows):
+        table.add_row(*(Text(plain(cell)) for cell in row), style=styles[number] if styles else "")
+    Console(highlight=False).print(table)
+
+
+# -- time ------------------------------------------------------------------------------------------------------------
+
+
+def moment(text: str) -> datetime:
+    """Of a time as the daemon writes it."""
+    return datetime.fromisoformat(text)
+
+
+def clock(text: str | None) -> str:
+    """On the clock of this place, to the second."""
+    return "-" if text is None else f"{moment(text).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # the one clock of who sits before the screen
+
+
+def ahead(text: str | None) -> str:
+    """How long until then: `in 5min`."""
+    if text is None:
+        return ""
+    left = moment(text) - now()
+    return f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} ago"
+
+
+def span(length: timedelta) -> str:
+    """The two largest units that say it."""
+    seconds = int(length.total_seconds())
+    units = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
+    parts = []
+    for name, size in units.items():
+        if seconds >= size:
+            parts.append(f"{seconds // size}{name}")
+            seconds %= size
+    return " ".join(parts[:2]) or "0s"
+
+
+def took(run: dict[str, object]) -> str:
+    """How long a run took, to three digits."""
+    started, ended = run.get("started_at"), run.get("ended_at")
+    if not isinstance(started, str) or not isinstance(ended, str):
+        return "-"
+    seconds = max(0.0, (moment(ended) - moment(started)).total_seconds())
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f}us"
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g}ms"
+    return f"{seconds:.3g}s" if seconds < 60 else span(timedelta(seconds=seconds))

@@ -64,6 +64,8 @@ class Explanation:
             if row.first_at is not None or row.scheduled_at == due
         ]
         began = f"{job} ({schedule.text}) was due at {show(due)}"
+        if by_hand := [row for row in self.rows if row.cause == "manual"]:
+            began = f"{job} was asked for by uid {by_hand[0].uid} at {show(due)}"
         runs = [row for row in self.rows if row.first_at is None]
         if runs:
             return f"{began}. {' '.join(self._of_run(row) for row in runs)} {self._coming(definition)}"

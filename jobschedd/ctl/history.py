@@ -79,5 +79,5 @@ def detail(row: dict[str, Any]) -> str:
     if row.get("attempt", 1) > 1:
         parts.append(f"attempt {row['attempt']}")
     if row.get("uid") is not None:
-        parts.append(f"asked for by uid {row['uid']}")
+        parts.append(f"by uid {row['uid']}")
     return ", ".join(parts)

@@ -8,7 +8,7 @@ import sys
 
 from jobschedd.ctl import daemon
 from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.terminal import GREEN, RED, YELLOW, plain, styled
+from jobschedd.ctl.terminal import GREEN, RED, YELLOW, many, plain, styled
 
 HELP = "read settings and all job files again, and say what that changed"
 EXAMPLE = "jobctl reload"
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"… and {told['left_out']} more; the journal has all")
     if not told["changes"]:
         print("nothing changed")
-    print(f"{told['jobs']} jobs in force, {told['problems']} problems")
+    print(f"{many(told['jobs'], 'job')} in force, {many(told['problems'], 'problem')}")
     if refused:
         print(styled(f"the settings stay as they were: {plain(refused)}", RED), file=sys.stderr)
     return 1 if refused or told["problems"] else 0

@@ -7,7 +7,7 @@ import json
 
 from jobschedd.ctl import daemon
 from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.terminal import GREEN, RED, YELLOW, ahead, clock, moment, now, plain, span, styled
+from jobschedd.ctl.terminal import GREEN, RED, YELLOW, ahead, clock, many, moment, now, plain, span, styled
 
 HELP = "is it up, since when, jobs, problems, running, next due"
 EXAMPLE = "jobctl status"
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     if told.get("degraded"):
         state = styled(f"DEGRADED, the record cannot be written: {plain(told['degraded'])}", RED)
     waiting = f", {told['waiting']} waiting" if told["waiting"] else ""
-    problems = f"{told['problems']} problems" if told["problems"] else "no problems"
+    problems = many(told["problems"], "problem") if told["problems"] else "no problems"
     due = f"{clock(told['next_due'])} ({ahead(told['next_due'])})" if told.get("next_due") else "nothing"
     lines = {
         "jobschedd": f"{state}, version {plain(told['version'])}, process {told['pid']} on {plain(told['host'])}",

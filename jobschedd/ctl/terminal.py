@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import unicodedata
@@ -78,38 +79,41 @@ def pad(text: str, width: int) -> str:
 
 
 def columns() -> int:
-    return os.get_terminal_size(sys.stdout.fileno()).columns if is_terminal() else WIDTH
+    # A terminal that nobody has told its size says 0.
+    return (os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH) if is_terminal() else WIDTH
 
 
 def show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
     """Rows under titles; the last column gets what is left of the line. `styles`: of each row."""
-    if is_terminal() and len(rows) <= MOST_FRAMED:
-        _show_framed(titles, rows, styles)
-        return
     last = len(titles) - 1
     widths = [max(width_of(plain(row[column])) for row in (titles, *rows)) for column in range(last)]
     # Where they leave the last one nothing, the widest gives way.
     while widths and sum(widths) + 2 * last + 20 > columns() and max(widths) > 12:
         widths[widths.index(max(widths))] -= 1
     rest = max(8, columns() - sum(widths) - 2 * last)
+    if is_terminal() and len(rows) <= MOST_FRAMED:
+        _show_framed(titles, rows, styles, [*widths, rest])
+        return
     for number, row in enumerate((titles, *rows)):
         cells = [pad(fit(cell, width), width) for cell, width in zip(row, widths, strict=False)]
         line = "  ".join([*cells, fit(row[last], rest)]).rstrip()
         print(styled(line, styles[number - 1] if number and styles else ""))
 
 
-def _show_framed(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str]) -> None:
+def _show_framed(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str], widths: Sequence[int]
+) -> None:
     # They take longer to import than most answers take, and a pipe has no use for them.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=BOLD, expand=False)
-    for title in titles:
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=BOLD)
+    for title, width in zip(titles, widths, strict=True):
+        table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     for number, row in enumerate(rows):
-        table.add_row(*(Text(plain(cell)) for cell in row), style=styles[number] if styles else "")
-    Console(highlight=False).print(table)
+        table.add_row(*(Text(fit(cell, 4_096)) for cell in row), style=styles[number] if styles else "")
+    Console(highlight=False, width=columns()).print(table)
 
 
 # -- time ------------------------------------------------------------------------------------------------------------
@@ -138,15 +142,18 @@ def ahead(text: str | None) -> str:
 
 
 def span(length: timedelta) -> str:
-    """The two largest units that say it."""
+    """In its largest unit, and the next one: `1d 3h`."""
     seconds = int(length.total_seconds())
-    units = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
-    parts = []
-    for name, size in units.items():
+    units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)]
+    for (name, size), (small_name, small) in itertools.pairwise([*units, ("", 1)]):
         if seconds >= size:
-            parts.append(f"{seconds // size}{name}")
-            seconds %= size
-    return " ".join(parts[:2]) or "0s"
+            rest = seconds % size // small
+            return f"{seconds // size}{name}" + (f" {rest}{small_name}" if rest else "")
+    return "0s"
+
+
+def many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def took(run: dict[str, object]) -> str:

@@ -90,7 +90,7 @@ def open_socket(
         listen=feed,
         feed=feed,
         open_record=lambda: Reader(record_path(settings().store, places.state_dir)),
-        open_journal=(lambda job_of: JournalReader(our_service(), job_of)) if log_format == "journal" else None,
+        open_journal=(lambda runs: JournalReader(our_service(), runs)) if log_format == "journal" else None,
         reload=reload,
         jobs_dirs=lambda: settings().jobs_dirs,
         facts={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jobschedd.model.message import Message, Reply
     from jobschedd.model.run import Instant
     from jobschedd.ports import Clock, Inbox, Listener
-    from jobschedd.world.log.reading import JournalReader
+    from jobschedd.world.log.reading import JournalReader, Runs
     from jobschedd.world.store.reading import Reader
     from jobschedd.world.zones import ZoneDatabase
 
@@ -54,8 +54,8 @@ class House:
     feed: Feed
     open_record: Callable[[], Reader]
     """Raises UnreadableRecord."""
-    open_journal: Callable[[Callable[[str], str | None]], JournalReader] | None
-    """None: the log goes elsewhere. Gets what knows the job of a run."""
+    open_journal: Callable[[Runs], JournalReader] | None
+    """None: the log goes elsewhere."""
     reload: Callable[[Reply[Reloaded]], None]
     jobs_dirs: Callable[[], Sequence[str]]
     facts: dict[str, Any]
@@ -75,12 +75,15 @@ class House:
             raise Refused("io.jobschedd.Busy", text=f"jobschedd has not answered for {within:g} s") from None
 
     def job_of(self, run_id: str) -> str | None:
-        try:
-            with self.open_record() as reader:
-                row = reader.run(run_id)
-        except UnreadableRecord:
-            return None
-        return None if row is None else row.job_id
+        with suppress(UnreadableRecord), self.open_record() as reader:
+            row = reader.run(run_id)
+            return None if row is None else row.job_id
+        return None
+
+    def run_at(self, job_id: str, pid: int, at: Instant) -> str | None:
+        with suppress(UnreadableRecord), self.open_record() as reader:
+            return reader.run_at(job_id, pid, at)
+        return None
 
     @contextmanager
     def record(self) -> Iterator[Reader]:

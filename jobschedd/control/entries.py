@@ -76,7 +76,7 @@ class Entries:
                     raise Refused("io.jobschedd.NoJournal", text=text)
                 yield from self._live(caller.gone, following, job_id, run_id)
                 return {"entries": []}
-            with self._house.open_journal(self._house.job_of) as journal:
+            with self._house.open_journal(self._house) as journal:
                 journal.match(job_id, run_id)
                 found = [line.told() for line in journal.newest(most)]
                 for start in range(0, len(found), AT_ONCE):
@@ -105,7 +105,7 @@ class Entries:
         """The entries of a run from its start to its end. `following`: since before it began."""
         if self._house.open_journal is None:
             return (yield from self._live(gone, following, job_id, run_id))
-        with self._house.open_journal(self._house.job_of) as journal:
+        with self._house.open_journal(self._house) as journal:
             journal.match(job_id, run_id)
             journal.seek(since - SECOND)
             return (yield from self._journal(gone, following, journal, run_id))

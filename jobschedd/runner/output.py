@@ -20,6 +20,18 @@ SHARE = 256 * 1024
 PIECE = 64 * 1024
 
 
+def _own_unit() -> str:
+    """The unit that we run in; empty: none."""
+    with open("/proc/self/cgroup") as file:
+        names = [
+            line.strip().split(":", 2)[2].split("/") for line in file if line.startswith(("0::", "1:name=systemd:"))
+        ]
+    return next((name for path in names for name in reversed(path) if name.endswith((".service", ".scope"))), "")
+
+
+UNIT = _own_unit()
+
+
 def open_journal(path: str, identifier: str) -> int | None:
     """A stream to journald whose lines carry `identifier`, sd_journal_stream_fd(3); None: there is none to be had.
 
@@ -30,8 +42,9 @@ def open_journal(path: str, identifier: str) -> int | None:
         stream.setblocking(False)
         stream.connect(path)
         stream.shutdown(socket.SHUT_RD)
-        # identifier, unit, priority, level prefixes on, no forwarding to syslog, kmsg, console
-        stream.sendall(f"{identifier}\n\n6\n1\n0\n0\n0\n".encode())
+        # identifier, unit, priority, level prefixes on, no forwarding to syslog, kmsg, console. The unit is believed of
+        # root, for lines of processes that are gone before journald looks where they were.
+        stream.sendall(f"{identifier}\n{UNIT}\n6\n1\n0\n0\n0\n".encode())
         stream.setblocking(True)
     except OSError:
         stream.close()

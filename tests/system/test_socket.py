@@ -121,3 +121,12 @@ def test_the_group_jobschedd_may_all(service: Machine, client: Client) -> None:
     service.systemctl("restart", "jobschedd")  # whoever is in no group yet is not looked up again for a minute
     service.until("the job is there", lambda: "a:" in service.journal("-u", "jobschedd", "-n", "20"))
     assert pause(f"--groups={gid}")["parameters"] in ({"changed": True}, {"changed": False})
+
+
+def test_what_a_process_writes_that_is_gone_at_once_is_shown(service: Machine, client: Client) -> None:
+    """journald looks where a line came from when it reads it; by then a third of such processes are gone."""
+    put(service, client, "quick", "/bin/echo run $JOBSCHEDD_RUN_ID; true")
+    ids = [list(client.follow("Run", job_id="quick"))[-1]["run"]["run_id"] for _ in range(20)]
+    for run_id in ids:
+        assert texts(client.ask("Logs", name=run_id)["entries"]) == [f"run {run_id}"]
+    assert service.journal("-u", "jobschedd", "-t", "quick").split("\n")[:-1] == [f"run {run_id}" for run_id in ids]

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from jobschedd.model.event.kind import INFO, show_instant
 from jobschedd.model.run import SECOND
 from systemd import journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jobschedd.model.run import Instant
 
 MOST_LOOKED_AT = 10
@@ -47,13 +45,19 @@ class Line:
         }
 
 
+class Runs(Protocol):
+    """What the record knows of runs."""
+
+    def job_of(self, run_id: str) -> str | None: ...
+
+    def run_at(self, job_id: str, pid: int, at: Instant) -> str | None: ...
+
+
 class JournalReader:
-    def __init__(self, service: str, job_of: Callable[[str], str | None]) -> None:
-        """`service`: the cgroup of the daemon's unit, as /proc/PID/cgroup has it. `job_of`: whose a run is, where that
-        is still on the record. Raises OSError.
-        """
+    def __init__(self, service: str, runs: Runs) -> None:
+        """`service`: the cgroup of the daemon's unit, as /proc/PID/cgroup has it. Raises OSError."""
         self._service = service
-        self._job_of = job_of
+        self._runs = runs
         self._reader = journal.Reader()
         self._job = ""
         self._run: str | None = None
@@ -103,7 +107,7 @@ class JournalReader:
 
     def _whose(self, run_id: str) -> str | None:
         if run_id not in self._jobs:
-            self._jobs[run_id] = self._job_of(run_id) or self._whose_in_journal(run_id)
+            self._jobs[run_id] = self._runs.job_of(run_id) or self._whose_in_journal(run_id)
         return self._jobs[run_id]
 
     def _whose_in_journal(self, run_id: str) -> str | None:
@@ -121,8 +125,13 @@ class JournalReader:
         found = _RUN.search(cgroup)
         run_id = found and (found[1] or found[2])
         if entry.get("_TRANSPORT") == "stdout":
-            # A job may take any name to write under; its cgroup it cannot choose.
-            ours = self._whose(run_id) == self._job if run_id else cgroup.startswith(self._service)
+            # A job may take any name to write under; its cgroup it cannot choose. A process that was gone before journald
+            # looked has none, but the unit for which the runner, as root, has opened the stream.
+            if cgroup:
+                ours = self._whose(run_id) == self._job if run_id else cgroup.startswith(self._service)
+            else:
+                ours = entry.get("_SYSTEMD_UNIT") == os.path.basename(self._service)
+                run_id = self._runs.run_at(self._job, int(entry.get("_PID", 0)), _moment(entry)) if ours else None
             event = "output"
         else:
             # From us, and not from a job of ours, which may write to journald too.
@@ -133,8 +142,11 @@ class JournalReader:
         text = entry.get("MESSAGE", "")
         if isinstance(text, bytes):
             text = text.decode("utf-8", "backslashreplace")
-        at = int(entry["__REALTIME_TIMESTAMP"].timestamp() * SECOND)
-        return Line(at, self._job, run_id, event, int(entry.get("PRIORITY", INFO)), str(text))
+        return Line(_moment(entry), self._job, run_id, event, int(entry.get("PRIORITY", INFO)), str(text))
+
+
+def _moment(entry: dict[str, Any]) -> Instant:
+    return int(entry["__REALTIME_TIMESTAMP"].timestamp() * SECOND)
 
 
 def our_service() -> str:

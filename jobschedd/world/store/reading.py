@@ -150,6 +150,17 @@ class Reader:
         found = self._query(SQL.run, {"run": run_id})
         return Happening(*found[0]) if found else None
 
+    def run_at(self, job_id: str, pid: int, at: Instant) -> str | None:
+        """The run of a job that wrote something at that time; `pid`: who wrote. None: it may have been several."""
+        found = self._query(SQL.runs_before, {"job": job_id, "at": at})
+        recent = [(run_id, main, ended) for run_id, main, _, ended in found if ended is None or at <= ended + SECOND]
+        going_on = [run_id for run_id, _, ended in recent if ended is None or at <= ended]
+        by_number = [run_id for run_id, main, _ in recent if main == pid]
+        if by_number or len(going_on) == 1:
+            return str((by_number or going_on)[0])
+        # What was written last may be read after the end.
+        return str(recent[0][0]) if recent and not going_on else None
+
     def last(self, job_ids: Sequence[str]) -> dict[str, Happening]:
         """The newest row of each of these jobs that has one."""
         asked = {"jobs": json.dumps(job_ids)}

@@ -13,7 +13,7 @@ from jobschedd import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("audit", "check", "history", "preview", "schema", "why")
+COMMANDS = ("audit", "check", "history", "import", "preview", "schema", "why")
 """Each is a module of this package with HELP, EXAMPLE, add_arguments and run."""
 
 

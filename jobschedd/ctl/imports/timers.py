@@ -1,0 +1,2 @@
+"""tmp"""
+def read_timers(*a, **k): return iter(())

@@ -17,7 +17,8 @@ from jobschedd.ctl.imports.report import Finding, Place, Status, refused
 from jobschedd.ctl.imports.settling import settle
 from jobschedd.ctl.imports.shelf import Shelf
 from jobschedd.ctl.imports.tables import Machine, given_table, own_table
-from jobschedd.ctl.imports.timers import read_timers
+from jobschedd.ctl.imports.timers import Timers
+from jobschedd.ctl.imports.units import Systemd
 from jobschedd.ctl.record import plain
 from jobschedd.model.error import BadSetting
 from jobschedd.model.places import places
@@ -67,10 +68,7 @@ def run(options: argparse.Namespace) -> int:
     zones = ZoneDatabase()
     try:
         settings = load_settings(places(env, os.geteuid(), str(Path.home())), env, {})
-        if options.source == "crontab":
-            answers = list(_crontabs(options, zones))
-        else:
-            answers = list(read_timers(options.units, zones, commands=options.commands, every=options.every))
+        answers = list(_crontabs(options, zones) if options.source == "crontab" else _timers(options, zones))
         # A directory that is no job directory is covered by none.
         beside = () if options.output and options.output not in settings.jobs_dirs else settings.jobs_dirs
         shelf = Shelf(options.output or settings.jobs_dirs[0], beside)
@@ -124,6 +122,20 @@ def _tables(options: argparse.Namespace, machine: Machine) -> Iterator[Table | F
     else:
         yield from machine.system_tables()
         yield from machine.user_tables()
+
+
+def _timers(options: argparse.Namespace, zones: ZoneDatabase) -> Iterator[Answer]:
+    user = os.geteuid() != 0
+    timers = Timers(
+        Systemd(user=user),
+        zones.local(),
+        zones,
+        SystemClock().now(),
+        commands=options.commands,
+        every=options.every,
+        user=user,
+    )
+    yield from timers.read(options.units)
 
 
 def _is_known(name: str) -> bool:

@@ -169,7 +169,9 @@ def _when(text: str, cron: Cron | None) -> tuple[str, Times | None, str]:
             raise ValueError(f"cron knows no {show_value(words[0])}; write one of {', '.join(MACROS)}, @reboot")
         return words[0], read_times(MACROS[words[0]].split(), cron), rest
     if len(words) < 6:
-        raise ValueError("cannot find five fields and a command; write: minute hour day-of-month month day-of-week command")
+        raise ValueError(
+            "cannot find five fields and a command; write: minute hour day-of-month month day-of-week command"
+        )
     return " ".join(words[:5]), read_times(words[:5], cron), words[5]
 
 
@@ -184,7 +186,7 @@ def split_command(text: str, *, halves: bool) -> tuple[str, str | None]:
 
 
 def _input(text: str) -> str:
-    """In the input only `%` is escaped; a newline ends it where none does. A `\\` at its end is not looked at for that."""
+    r"""In the input only `%` is escaped; a newline ends it where none does. A `\` at its end is not looked at for that."""
     written = re.sub(r"\\%|%", lambda match: "\n" if match[0] == "%" else "%", text)
     last = written.rstrip("\\")[-1:]
     return f"{written}\n" if last not in ("", "\n") else written

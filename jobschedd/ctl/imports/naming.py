@@ -13,7 +13,22 @@ if TYPE_CHECKING:
 _LONGEST = 100
 """Characters, which leaves room for a number behind it."""
 
-_SAYS_NOTHING = {"test", "command", "cd", "exec", "if", "nice", "ionice", "env", "sudo", "sh", "bash", "sleep", "timeout", "flock"}
+_SAYS_NOTHING = {
+    "test",
+    "command",
+    "cd",
+    "exec",
+    "if",
+    "nice",
+    "ionice",
+    "env",
+    "sudo",
+    "sh",
+    "bash",
+    "sleep",
+    "timeout",
+    "flock",
+}
 _WORD = re.compile(r"(?<![\w./=$-])/?[A-Za-z][\w.+-]*(?:/[\w.+-]+)*(?=[\s;&|)}]|$)")
 
 

@@ -27,16 +27,18 @@ class Differs(ValueError):  # noqa: N818 - a finding
     """The instants are not the same; the text says which is the first that differs."""
 
 
-def prove(schedule: Schedule, truth: Iterable[Instant], after: Instant, zone: ZoneInfo, whose: str) -> int:
-    """Compare the next thousand instants after `after`; how many there were until the year 2199. Raises Differs."""
+def prove(
+    schedule: Schedule, truth: Iterable[Instant], after: Instant, zone: ZoneInfo, whose: str, *, count: int = INSTANTS
+) -> int:
+    """Compare the next `count` instants after `after`; how many there are up to the year 2199. Raises Differs."""
     ours = _instants(schedule, after)
     compared = 0
-    for theirs in islice(truth, INSTANTS):
+    for theirs in islice(truth, count):
         found = next(ours, None)
         if found != theirs:
             raise Differs(f"{whose} runs it at {_show(theirs, zone)}, and the job would be due at {_show(found, zone)}")
         compared += 1
-    if compared < INSTANTS and (found := next(ours, None)) is not None:
+    if compared < count and (found := next(ours, None)) is not None:
         raise Differs(f"{whose} does not run it at {_show(found, zone)}, when the job would be due")
     return compared
 

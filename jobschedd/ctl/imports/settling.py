@@ -44,9 +44,7 @@ def settle(answers: Sequence[Answer], shelf: Shelf, defaults: Defaults, *, dry: 
     return findings
 
 
-def _made(
-    wanted: Wanted, job_id: str, shelf: Shelf, defaults: Defaults, *, dry: bool
-) -> tuple[Finding, bytes | None]:
+def _made(wanted: Wanted, job_id: str, shelf: Shelf, defaults: Defaults, *, dry: bool) -> tuple[Finding, bytes | None]:
     path = shelf.path(job_id)
     if other := shelf.in_the_way(job_id):
         way = f"{other} has the name {job_id} and is another job; remove it, or write elsewhere: --output DIR"

@@ -9,7 +9,7 @@ import tomllib
 from contextlib import suppress
 from typing import Any
 
-from jobschedd.model.document import MAX_BYTES
+from jobschedd.ctl.imports.tables import read_table
 from jobschedd.model.layers import is_job_file
 
 _NO_PART_OF_IT = ("job_id", "description")
@@ -93,8 +93,7 @@ def _entries(directory: str) -> list[str]:
 def _read(path: str) -> dict[str, Any]:
     """What a file says, as far as it can be read: what is wrong with it, `jobctl check` tells."""
     try:
-        with open(path, "rb") as file:
-            text = file.read(MAX_BYTES + 1).decode()
+        text = read_table(path)[0].decode()
         values = tomllib.loads(text) if path.endswith(".toml") else json.loads(text)
     except (OSError, ValueError, RecursionError):
         return {}

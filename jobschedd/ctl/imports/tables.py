@@ -7,9 +7,7 @@ import re
 import stat
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl.imports.fields import Cron
@@ -158,11 +156,6 @@ def own_table() -> Table:
         said = done.stderr.decode(errors="replace").strip() or f"it ended with exit code {done.returncode}"
         raise ValueError(f"cannot read your crontab by crontab -l: {said}")
     return Table("crontab -l", _limited(done.stdout), system=False, user=None, private=True)
-
-
-def is_file(path: str) -> bool:
-    """Whether there is one, as opposed to a directory or nothing."""
-    return Path(path).is_file()
 
 
 def _limited(data: bytes) -> bytes:

@@ -99,6 +99,13 @@ class Walk:
         return next((later for later in range(day + 1, last) if self._names_day(later)), last)
 
 
+def changes(zone: ZoneInfo, begin: int, end: int) -> Iterator[int]:
+    """The days, by a minute within, on which the zone's clock changes."""
+    for minute in range(begin, end, _DAY):
+        if _offset(zone, minute) != _offset(zone, minute + _DAY):
+            yield minute + _DAY
+
+
 def _offset(zone: ZoneInfo, minute: int) -> int:
     """Minutes that the zone's clock is ahead of UTC."""
     offset = datetime.fromtimestamp(minute * 60, zone).utcoffset()

@@ -26,11 +26,11 @@ _LONGEST = {Cron.DEBIAN: 998, Cron.CRONIE: 131_070}
 """Characters of a command or a variable (MAX_COMMAND, MAX_ENVSTR)."""
 
 _VARIABLE = re.compile(
-    r"""(?:(?P<quote>['"])(?P<quoted>[^='"]*)(?P=quote)|(?P<plain>[^\s='"][^\s=]*))\s*=\s*"""
+    r"""(?:(?P<quote>['"])(?P<quoted>[^='"]*)(?P=quote)|(?P<plain>(?:[^\s='"][^\s=]*)?))\s*=\s*"""
     r"""(?:"(?P<double>[^"]*)"\s*|'(?P<single>[^']*)'\s*|(?P<value>[^\s'"].*?)\s*)""",
     re.ASCII,
 )
-_EMPTY_VARIABLE = re.compile(r"[^\s='\"]+\s*=\s*", re.ASCII)
+_EMPTY_VARIABLE = re.compile(r"[^\s='\"@][^\s='\"]*\s*=\s*", re.ASCII)
 _BLANKS = " \t"
 
 
@@ -129,8 +129,11 @@ def read_variable(text: str, cron: Cron | None) -> tuple[str, str] | None:
         raise ValueError(f'cron cannot read an empty value without quotes; write {name}=""')
     name = match["plain"] if match["quoted"] is None else match["quoted"]
     value = next(value for value in match.group("double", "single", "value") if value is not None)
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        value = value[1:-1]  # load_env() takes off quotes within quotes too
+    if cron is not Cron.CRONIE:
+        # load_env() trims what stands in quotes too, and takes off quotes within quotes.
+        value = value.rstrip(" \t\n\v\f\r")
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
     return name, value
 
 
@@ -141,13 +144,13 @@ def _entry(number: int, text: str, variables: Mapping[str, str], *, system: bool
         text = text[1:]
     schedule, times, rest = _when(text, cron)
     user = None
-    if rest.startswith("*"):
-        raise ValueError("cron cannot read a sixth field that begins with *; there are five before the command")
     if system:
         user, rest = (*re.split(r"[ \t]+", rest, maxsplit=1), "")[:2]
     if not rest:
+        # Debian's cron runs nothing for a user; in a system crontab it takes the next line for the user's name.
+        kind = ValueError if system or cron is Cron.CRONIE else Unsaid
         form = "user command" if system else "command"
-        raise ValueError(f"cannot find a command; write: minute hour day-of-month month day-of-week {form}")
+        raise kind(f"cannot find a command; write: minute hour day-of-month month day-of-week {form}")
     if len(rest.encode()) > _LONGEST[cron or Cron.DEBIAN]:
         raise ValueError(f"cron cannot read a command of {len(rest.encode()):,} bytes; put it into a script")
     if rest.startswith("-") and cron is not Cron.DEBIAN:
@@ -162,17 +165,18 @@ def _when(text: str, cron: Cron | None) -> tuple[str, Times | None, str]:
     """Schedule, what it names, and what follows it."""
     words = re.split(r"[ \t]+", text, maxsplit=1 if text.startswith("@") else 5)
     if text.startswith("@"):
-        rest = words[1] if len(words) > 1 else ""
+        rest = "".join(words[1:])
         if words[0] == "@reboot":
             return words[0], None, rest
         if words[0] not in MACROS:
             raise ValueError(f"cron knows no {show_value(words[0])}; write one of {', '.join(MACROS)}, @reboot")
         return words[0], read_times(MACROS[words[0]].split(), cron), rest
-    if len(words) < 6:
-        raise ValueError(
-            "cannot find five fields and a command; write: minute hour day-of-month month day-of-week command"
-        )
-    return " ".join(words[:5]), read_times(words[:5], cron), words[5]
+    if len(words) < 5:
+        raise ValueError("cannot find five fields; write: minute hour day-of-month month day-of-week command")
+    rest = "".join(words[5:])
+    if rest.startswith("*"):
+        raise ValueError("cron cannot read a sixth field that begins with *; there are five before the command")
+    return " ".join(words[:5]), read_times(words[:5], cron), rest
 
 
 def split_command(text: str, *, halves: bool) -> tuple[str, str | None]:

@@ -6,6 +6,7 @@ Nothing of model/schedule is used here, because what is read here proves what mo
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,6 +22,10 @@ class Cron(Enum):
 
 class Unsaid(ValueError):  # noqa: N818 - no error of the crontab's
     """cron runs the line, but not as it reads, or no job file can say what it does."""
+
+
+class _Rest(Unsaid):
+    """What follows a value is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,10 @@ class Times:
 
 def read_times(words: list[str], cron: Cron | None) -> Times:
     """Five words. Raises ValueError where cron reads no crontab with such a line, and Unsaid."""
-    sets = [frozenset(_field(field, word, cron)) for field, word in zip(_FIELDS, words, strict=True)]
+    unsaid: list[Unsaid] = []
+    sets = [frozenset(_field(field, word, cron, unsaid)) for field, word in zip(_FIELDS, words, strict=True)]
+    if unsaid:  # only now: a field that cron cannot read at all counts for more
+        raise unsaid[0]
     stars = [word.startswith("*") for word in words]
     return Times(
         minutes=sets[0],
@@ -86,18 +94,21 @@ def read_times(words: list[str], cron: Cron | None) -> Times:
     )
 
 
-def _field(field: _Field, word: str, cron: Cron | None) -> set[int]:
+def _field(field: _Field, word: str, cron: Cron | None, unsaid: list[Unsaid]) -> set[int]:
     named: set[int] = set()
-    try:
-        for item in word.split(","):
+    for item in word.split(","):
+        try:
             named |= set(_item(field, item, cron))
-    except Unsaid as error:
-        raise Unsaid(f"{error} in the {field.name} {show_value(word)}") from None
-    except ValueError:
-        raise ValueError(
-            f"cron cannot read {show_value(word)} as the {field.name}; write {field.low} to {field.high}"
-            + (f" or {field.names[0]} to {field.names[-1 if field.low else -2]}" if field.names else "")
-        ) from None
+        except _Rest as error:
+            unsaid.append(error)
+            break  # cron looks at nothing behind it either
+        except Unsaid as error:
+            unsaid.append(Unsaid(f"{error} in the {field.name} {show_value(word)}"))
+        except ValueError:
+            raise ValueError(
+                f"cron cannot read {show_value(word)} as the {field.name}; write {field.low} to {field.high}"
+                + (f" or {field.names[0]} to {field.names[-1 if field.low else -2]}" if field.names else "")
+            ) from None
     return named
 
 
@@ -108,9 +119,12 @@ def _item(field: _Field, item: str, cron: Cron | None) -> range:
     if match is None or (match["step"] and match["first"] and not match["last"]):
         raise ValueError(item)
     if match.end() < len(item):
-        if cron is Cron.CRONIE or item[match.end()] in "-/":
+        begun = "/-" if match["first"] and not match["last"] else "/"
+        if cron is Cron.CRONIE or (not match["step"] and item[match.end()] in begun):
             raise ValueError(item)
-        raise Unsaid(f"Debian's cron reads {show_value(match[0])} and ignores the rest of {show_value(item)}")
+        with suppress(Unsaid):
+            _item(field, match[0], cron)
+        raise _Rest(f"Debian's cron reads {show_value(match[0])} and ignores the rest of {show_value(item)}")
     step = int(match["step"]) if match["step"] else 1
     first = _number(field, match["first"]) if match["first"] else field.low
     last = _number(field, match["last"]) if match["last"] else first if match["first"] else field.high

@@ -27,7 +27,7 @@ _LONGEST = {Cron.DEBIAN: 998, Cron.CRONIE: 131_070}
 
 _VARIABLE = re.compile(
     r"""(?:(?P<quote>['"])(?P<quoted>[^='"]*)(?P=quote)|(?P<plain>(?:[^\s='"][^\s=]*)?))\s*=\s*"""
-    r"""(?:"(?P<double>[^"]*)"\s*|'(?P<single>[^']*)'\s*|(?P<value>[^\s'"].*?)\s*)""",
+    r"""(?:"(?P<double>[^"]*)"\s*|'(?P<single>[^']*)'\s*|(?P<value>[^\s'"].*))""",
     re.ASCII,
 )
 _EMPTY_VARIABLE = re.compile(r"[^\s='\"@][^\s='\"]*\s*=\s*", re.ASCII)
@@ -129,11 +129,10 @@ def read_variable(text: str, cron: Cron | None) -> tuple[str, str] | None:
         raise ValueError(f'cron cannot read an empty value without quotes; write {name}=""')
     name = match["plain"] if match["quoted"] is None else match["quoted"]
     value = next(value for value in match.group("double", "single", "value") if value is not None)
-    if cron is not Cron.CRONIE:
-        # load_env() trims what stands in quotes too, and takes off quotes within quotes.
-        value = value.rstrip(" \t\n\v\f\r")
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
+    if cron is not Cron.CRONIE or match["value"] is not None:
+        value = value.rstrip(" \t\n\v\f\r")  # of what stands in quotes too, whatever crontab(5) says
+    if cron is not Cron.CRONIE and len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        value = value[1:-1]  # quotes within quotes
     return name, value
 
 

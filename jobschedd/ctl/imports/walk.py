@@ -7,6 +7,7 @@ if a zone's clock were UTC.
 from __future__ import annotations
 
 from datetime import date, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,10 @@ class Walk:
 
     def minutes(self, begin: int, end: int) -> Iterator[int]:
         """The minutes from `begin` on and before `end` at which the line runs, with cron started at `begin`."""
+        return takewhile(lambda minute: minute < end, self._days(begin, end))
+
+    def _days(self, begin: int, end: int) -> Iterator[int]:
+        """The same by whole days, so that some may lie behind `end`."""
         minute, virtual = begin, begin + _offset(self._zone, begin) - 1
         while minute < end:
             day, since_midnight = divmod(minute + _offset(self._own, minute), _DAY)

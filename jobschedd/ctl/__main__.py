@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "status", "list", "show", "next", "preview", "check", "run", "stop", "pause", "resume", "history", "logs", "why",
-    "audit", "reload", "schema", "timeline", "completion",
+    "audit", "reload", "schema", "import", "timeline", "completion",
 )  # fmt: skip
 """Each is a module of this package with HELP, EXAMPLE, add_arguments and run."""
 

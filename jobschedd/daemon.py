@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -22,9 +21,9 @@ from jobschedd import __version__
 from jobschedd.control.asking import Reloaded
 from jobschedd.control.feed import Feed
 from jobschedd.dump import in_words, stacks
+from jobschedd.leaving import ANSWER_WITHIN, Failed, Leaving
 from jobschedd.model import event, message
 from jobschedd.model.error import BadSetting, CannotRun
-from jobschedd.model.run import SECOND
 from jobschedd.opening import Asked, keep, open_record, open_socket, parser, read_past_terms
 from jobschedd.record import PATIENCE
 from jobschedd.reloads import Reloads
@@ -51,18 +50,8 @@ SWITCH_EVERY = 0.0005
 HEALTH_EVERY = 60.0
 """Seconds between looks at our own threads where no watchdog asks for more."""
 
-ANSWER_WITHIN = 10.0
-"""Seconds in which a scheduler that works has answered, even in the middle of loading 100,000 files."""
-
 OUR_THREADS = ("scheduler", "loader", "runner-link", "log", "watches", "units")
 """watchdog's are the loader's to replace."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A thread of ours has ended that must not."""
-
-    thread: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +196,8 @@ class Daemon:
                 case signal.SIGUSR1:
                     self._dump()
                 case signal.SIGTERM | signal.SIGINT:
-                    return self._stop(signal.Signals(received).name)
+                    self._leave(signal.Signals(received).name)
+                    return 0
 
     def _tell_loaded(self, began: int) -> None:
         """Say ready, at the start, or reloaded; and reload once more where that was asked for meanwhile."""
@@ -269,51 +259,7 @@ class Daemon:
         status = self._ask()
         self._log(event.StateDumped(f"{status}\n{stacks()}"))
 
-    # -- closing -------------------------------------------------------------------------------------------------
-
-    def _stop(self, why: str) -> int:
-        """Start nothing more, and see to the runs: by systemd they are left alone, else they get their grace."""
-        sd.notify("STOPPING=1")
-        self._to_scheduler.put(message.Stop(self._inbox))
-        running = self._await_idle(monotonic() + ANSWER_WITHIN, first=True)
-        self._log(event.DaemonStopping(why, running))
-        if running and (self._settings.stop_runs or not sd.started_by_systemd()):
-            self._to_scheduler.put(message.EndRuns(signal.SIGTERM))
-            if self._await_idle(monotonic() + self._settings.stop_grace / SECOND):
-                self._to_scheduler.put(message.EndRuns(signal.SIGKILL))
-                self._await_idle(monotonic() + ANSWER_WITHIN)
-        self._to_scheduler.put(message.Close(self._inbox))
-        closed = self._await(monotonic() + ANSWER_WITHIN, lambda received: isinstance(received, message.Closed))
-        if isinstance(closed, message.Closed) and closed.unwritten:
-            self._log(event.RecordUnwritten(closed.unwritten))
-        return 0
-
-    def _await_idle(self, deadline: float, *, first: bool = False) -> int:
-        """How many runs are left when the scheduler answers that none is, the deadline is over, or a signal comes.
-
-        With `first` the scheduler's first answer is enough.
-        """
-        running = 1
-
-        def is_enough(received: object) -> bool:
-            nonlocal running
-            if isinstance(received, message.Status):
-                running = received.running
-                return first or not running
-            return received in (signal.SIGTERM, signal.SIGINT)  # a second signal does not wait
-
-        self._await(deadline, is_enough)
-        return running
-
-    def _await(self, deadline: float, is_enough: Callable[[object], bool]) -> object:
-        """What the inbox brings that is enough; None: nothing did, or a thread has failed."""
-        while (left := deadline - monotonic()) > 0:
-            try:
-                received = self._inbox.get(timeout=left)
-            except Empty:
-                break
-            if is_enough(received):
-                return received
-            if isinstance(received, Failed):
-                break
-        return None
+    def _leave(self, why: str) -> None:
+        settings = self._settings
+        runs_end = settings.stop_runs or not sd.started_by_systemd()
+        Leaving(self._inbox, self._to_scheduler, self._log).leave(why, grace=settings.stop_grace if runs_end else None)

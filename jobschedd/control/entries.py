@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House
 from jobschedd.control.feed import Following, Written
-from jobschedd.model.event import INFO, InstantPassed, RunFinished
+from jobschedd.model.event import INFO, WARNING, InstantPassed, RunFinished
 from jobschedd.model.run import SECOND
 from jobschedd.world.log.reading import Line
 from jobschedd.world.varlink import Gone, Refused
@@ -48,6 +48,8 @@ class Entries:
             lines = _Lines(self._house.clock.now)
             while True:
                 _await(caller.gone, following.bell)
+                if following.take_missed():
+                    yield {"entry": lines.missed()}
                 for told in following.take():
                     for entry in lines.of(told):
                         if self._may_see(caller, entry["job_id"], glob, seen):
@@ -116,6 +118,8 @@ class Entries:
         lines, end = _Lines(self._house.clock.now), None
         while True:
             rang = _await(gone, following.bell, patience=REST if end else None)
+            if following.take_missed():
+                yield {"entries": [lines.missed()]}
             for told in following.take():
                 found = [entry for entry in lines.of(told) if entry["job_id"] == job_id]
                 if found := [entry for entry in found if run_id in (None, entry["run_id"])]:
@@ -168,6 +172,11 @@ class _Lines:
         self._now = now
         self._begun: dict[str, str] = {}
         """By run: a line that has not ended yet."""
+
+    def missed(self) -> dict[str, Any]:
+        """Said to a follower who took too long."""
+        text = "you were too slow: some of what happened here is left out"
+        return Line(self._now(), "", None, "missed", WARNING, text).told()
 
     def of(self, told: Event | Written) -> list[dict[str, Any]]:
         at = self._now()

@@ -50,6 +50,12 @@ class Following:
                 self._told.append(told)
                 os.eventfd_write(self.bell, 1)
 
+    def take_missed(self) -> bool:
+        """Whether something was dropped since this was asked."""
+        with self._lock:
+            missed, self.missed = self.missed, False
+        return missed
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

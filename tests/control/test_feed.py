@@ -64,5 +64,6 @@ def test_who_takes_nothing_loses_the_oldest_and_is_told_so() -> None:
     with feed.follow() as following:
         for number in range(ROOM + 1):
             feed(ClockStepped(number))
-        assert following.missed
+        assert following.take_missed()
+        assert not following.take_missed()
         assert following.take()[0] == ClockStepped(1)

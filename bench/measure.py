@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.socket import crowd
+from bench.socket import crowd, jobctl
 from bench.world import Daemon, Figure, a_home, build_stamp, cpu_seconds, job, percentile, pss_kib, switches
 
 
@@ -303,4 +303,5 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "steps": steps,
     "record": record,
     "crowd": crowd,
+    "jobctl": jobctl,
 }

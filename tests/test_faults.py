@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 HELD = {f"F{n:02}" for n in range(1, 50) if n != 43} | {
-    f"A{n:02}" for n in (*range(1, 31), *range(33, 41), 44, 50, 51, 52, 58, 59)
+    f"A{n:02}" for n in (*range(1, 31), *range(33, 41), 44, 50, 51, 52, 53, 58, 59)
 }
 
 

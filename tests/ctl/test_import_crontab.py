@@ -117,7 +117,7 @@ def test_the_values_of_a_field(word: str, values: set[int]) -> None:
 
 
 def test_names_and_both_sundays() -> None:
-    times = read_times("0 0 * JAN,mar-may Sun,7,mon-wed".split(), Cron.DEBIAN)
+    times = read_times(["0", "0", "*", "JAN,mar-may", "Sun,7,mon-wed"], Cron.DEBIAN)
     assert (times.months, times.weekdays) == ({1, 3, 4, 5}, {0, 1, 2, 3})
 
 
@@ -167,12 +167,12 @@ def test_what_cron_reads_in_another_way_than_it_looks_is_not_imported(text: str,
 def test_what_only_cronie_has() -> None:
     assert "random" in bad("0~30 * * * * x", cron=Cron.CRONIE).reason
     assert entry("-* * * * * root x", system=True, cron=Cron.CRONIE).command == "x"
-    assert read_times("0 0 * * mon-sun".split(), Cron.CRONIE).weekdays == set(range(7))
+    assert read_times(["0", "0", "*", "*", "mon-sun"], Cron.CRONIE).weekdays == set(range(7))
     assert bad("0 0 * * fri#2 x", cron=Cron.CRONIE).ruins_all
     assert "option" in bad("* * * * * -n x", cron=Cron.CRONIE).reason
     assert entry("* * * * * -n x").command == "-n x"
     with pytest.raises(Unsaid, match="random"):
-        read_times("0~30 0 * * *".split(), None)
+        read_times(["0~30", "0", "*", "*", "*"], None)
 
 
 def test_a_field_that_cannot_be_read_counts_for_more_than_one_that_reads_otherwise() -> None:
@@ -223,7 +223,28 @@ def test_a_long_line_is_read_soon(line: str) -> None:
 @pytest.mark.fault("A53")
 def test_noise_is_lines_that_cannot_be_read_and_nothing_else() -> None:
     rng = random.Random(53)
-    pieces = ["*", "/", "-", ",", "%", "\\", " ", "\t", "@", "=", "'", '"', "1", "99", "mon", "x", "\x1b", "\x85", "ü", "\n"]
+    pieces = [
+        "*",
+        "/",
+        "-",
+        ",",
+        "%",
+        "\\",
+        " ",
+        "\t",
+        "@",
+        "=",
+        "'",
+        '"',
+        "1",
+        "99",
+        "mon",
+        "x",
+        "\x1b",
+        "\x85",
+        "ü",
+        "\n",
+    ]
     for _ in range(300):
         text = "".join(rng.choices(pieces, k=200)) + "\n"
         for cron in (None, *Cron):

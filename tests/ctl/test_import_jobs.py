@@ -104,7 +104,7 @@ def test_every_line_has_a_line_of_the_report(root: Path, tmp_path: Path, capsys:
         f"/etc/cron.d/graphs, line 2: imported as graphs ({out}/graphs.json); the next 1,000 instants are the same"
     )
     assert lines[2] == f"/etc/cron.d/graphs, line 3: imported as graphs-2 ({out}/graphs-2.json); due once a boot"
-    assert lines[3].startswith("/etc/cron.d/graphs: cannot import line 4: cron reads the range")
+    assert lines[3].startswith('/etc/cron.d/graphs: cannot import line 4: hour "22-3": cron reads the range')
     assert lines[4] == "2 imported, 1 cannot be imported"
     assert lines[5].startswith("cron still runs the lines that were imported, and each of these jobs runs twice")
     assert lines[6] == "  sed -i -e '2s/^/#/' -e '3s/^/#/' /etc/cron.d/graphs"

@@ -131,6 +131,29 @@ def spawn_limit() -> Iterator[Figure]:
     yield Figure("posix_spawn loop, 64 in flight", rate, "/s", "limit")
 
 
+def fork_limit() -> Iterator[Figure]:
+    """The peer of burst-user: fork, become another user, exec, from a bare Python, 16 in flight."""
+    with a_home() as home:
+        stamp, out = build_stamp(home), home / "stamps"
+        out.touch()
+        out.chmod(0o666)
+        script = (
+            "import os, sys, time\n"
+            "began, flying = time.time(), 0\n"
+            "for _ in range(1000):\n"
+            "    if os.fork() == 0:\n"
+            "        os.setsid(); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            "        os.execv(sys.argv[1], sys.argv[1:])\n"
+            "    flying += 1\n"
+            "    while flying >= 16: os.wait(); flying -= 1\n"
+            "while flying: os.wait(); flying -= 1\n"
+            "print(1000 / (time.time() - began))\n"
+        )
+        command = [sys.executable, "-I", "-c", script, str(stamp), str(out)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    yield Figure("fork and setuid, 16 in flight", float(said), "/s")
+
+
 def load() -> Iterator[Figure]:
     """Start until READY, and memory after it."""
     for count, must in ((1_000, "0.6"), (10_000, "1.5 (2 for this version)"), (100_000, "10")):
@@ -297,6 +320,7 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "burst": burst,
     "burst-user": burst_user,
     "spawn-limit": spawn_limit,
+    "fork-limit": fork_limit,
     "load": load,
     "idle": idle,
     "concurrency": concurrency,

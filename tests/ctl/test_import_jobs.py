@@ -486,6 +486,15 @@ def test_a_flood_is_one_line_of_the_report(
 
 
 @pytest.mark.fault("A53")
+def test_a_flood_that_is_named_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "flood").write_bytes(b"* * * * * root true\n" * 1_000_000)
+    assert main(["import", "crontab", str(tmp_path / "flood"), "--output", str(tmp_path / "jobs.d")]) == 1
+    assert f"{tmp_path}/flood: cannot import it: cannot read more than 8 MiB" in capsys.readouterr().out
+    assert main(["import", "crontab", str(tmp_path / "none"), "--output", str(tmp_path / "jobs.d")]) == 1
+    assert f"{tmp_path}/none: No such file or directory; nothing was imported" in capsys.readouterr().err
+
+
+@pytest.mark.fault("A53")
 def test_two_hundred_lines_take_seconds(root: Path, tmp_path: Path) -> None:
     lines = [f"{n % 60} {n % 24} {'*' if n % 3 else 1 + n % 28} * * root true {n}\n" for n in range(200)]
     put(root, "/etc/cron.d/x", "".join(lines))

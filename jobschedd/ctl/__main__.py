@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from jobschedd import __version__
-from jobschedd.ctl.daemon import USAGE, Failed
+from jobschedd.ctl.daemon import Failed
+from jobschedd.ctl.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +29,8 @@ def arguments(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """What the command line may say, of these commands: the imports of the others would cost more than most answers."""
     parser = argparse.ArgumentParser(
         prog="jobctl",
+        # `--ho db1 stop backup` would stop it here.
+        allow_abbrev=False,
         description="Asks and tells jobschedd.",
         epilog="exit codes: 0 done; 1 it failed, or problems were found; 2 usage; 3 no daemon; 4 no such job or run;"
         " 5 not permitted",
@@ -48,22 +53,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if "_ARGCOMPLETE" in os.environ:
         _complete()
+    # A terminal or a pipe that has no way to write a character gets the number of it.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     host, asked = _host(argv)
-    options = arguments(asked[:1] if asked and asked[0] in COMMANDS else COMMANDS).parse_args(asked)
     try:
-        if host is not None:
-            _call_host(host, asked)
-        code = int(options.run(options))
+        options = arguments(asked[:1] if asked and asked[0] in COMMANDS else COMMANDS).parse_args(asked)
+        code = int(options.run(options)) if host is None else _call(host, asked)
         sys.stdout.flush()
     except Failed as error:
         sys.stdout.flush()
-        print(f"jobctl {options.command}: {error}", file=sys.stderr)
+        print(f"jobctl {options.command}: {plain(str(error))}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as error:
         # Whoever read has had enough: `jobctl preview … | head -1`. Nothing may be written at exit either.
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.ENOSPC:
+            print(f"jobctl {options.command}: cannot write the answer: {error.strerror}", file=sys.stderr)
         return 1
     return code
 
@@ -88,17 +99,10 @@ def _host(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     return None, argv
 
 
-def _call_host(host: str, argv: Sequence[str]) -> NoReturn:
-    """Become ssh. Raises Failed."""
-    import shlex  # noqa: PLC0415 - only here
+def _call(host: str, argv: Sequence[str]) -> int:
+    from jobschedd.ctl import ssh  # noqa: PLC0415 - only here
 
-    if host.startswith("-") or not host:
-        raise Failed(f'cannot call "{host}": that is no host; write -H root@machine', USAGE)
-    words = ["ssh", *(["-t"] if sys.stdout.isatty() and sys.stdin.isatty() else []), "--", host]
-    try:
-        os.execvp("ssh", [*words, shlex.join(["jobctl", *argv])])  # noqa: S606 - no shell here; the one there gets words that are quoted
-    except OSError as error:
-        raise Failed(f"cannot start ssh: {error.strerror}; install openssh-client") from None
+    return ssh.call(host, argv)
 
 
 if __name__ == "__main__":

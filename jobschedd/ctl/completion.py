@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from typing import Any
 
 HELP = "print what makes a shell complete jobctl; job ids come from the daemon"
@@ -11,6 +12,10 @@ EXAMPLE = "jobctl completion bash >/usr/share/bash-completion/completions/jobctl
 
 PATIENCE = 1.0
 """Seconds: whoever has pressed a key waits for no daemon."""
+
+
+MOST_RUNS = 20
+"""Run ids that are offered, the newest."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,21 +29,29 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def add(parser: argparse.ArgumentParser, name: str, **keys: Any) -> None:
-    """An argument that is a job id."""
+def add(parser: argparse.ArgumentParser, name: str, *, outcome: str | None = None, **keys: Any) -> None:
+    """An argument that is a job id; where it may be a run id too, `outcome` says which runs: `running`, or `*`."""
     action = parser.add_argument(name, **keys)
     if "_ARGCOMPLETE" in os.environ:
-        action.completer = _job_ids  # type: ignore[attr-defined]
+
+        def complete(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+            return _found(prefix, getattr(parsed_args, "runtime_dir", None), outcome)
+
+        action.completer = complete  # type: ignore[attr-defined]
 
 
-def _job_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
-    from jobschedd.ctl.daemon import Daemon, Failed  # noqa: PLC0415 - as above
+def _found(prefix: str, runtime_dir: str | None, outcome: str | None) -> list[str]:
+    from jobschedd.ctl.daemon import Daemon, Failed, is_name  # noqa: PLC0415 - as above
 
-    if set("*?[") & set(prefix):
+    if not is_name(prefix):
         return []
-    try:
-        with Daemon(getattr(parsed_args, "runtime_dir", None), patience=PATIENCE) as called:
-            replies = called.replies("List", glob=f"{prefix}*")
-            return [job["job_id"] for told in replies for job in told.get("jobs", ())]
-    except Failed:
-        return []
+    found: list[str] = []
+    # A shell that completes says nothing.
+    with suppress(Failed), Daemon(runtime_dir, patience=PATIENCE) as called:
+        for told in called.replies("List", glob=f"{prefix}*"):
+            found += [job["job_id"] for job in told.get("jobs", ())]
+        if outcome is not None:
+            wanted = None if outcome == "*" else outcome
+            for told in called.replies("History", limit=MOST_RUNS, outcome=wanted):
+                found += [row["run_id"] for row in told["runs"] if row.get("started_at")]
+    return [word for word in found if word.startswith(prefix)]

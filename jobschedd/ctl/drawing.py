@@ -23,6 +23,9 @@ CROWD = 5
 
 MOST_CROWDS = 5
 
+NOT_RUN = ("missed", "skipped", "coalesced", "waiting")
+"""Outcomes without a start."""
+
 
 class Marks(NamedTuple):
     ran: str
@@ -85,7 +88,7 @@ def draw(bars: Sequence[Bar], frame: Frame, now: datetime, width: int, marks: Ma
         if here is not None and cells[here] == (" ", ""):
             cells[here] = (marks.now, DIM)
         lines.append(f"{pad(fit(name, label), label)}  {_joined(cells)}".rstrip())
-    legend = f"{marks.ran} ran  {marks.runs} runs  {marks.not_run} did not run  {marks.coming} due  2…9 + so many  {marks.now} now"
+    legend = f"{marks.ran} ran  {marks.runs} runs  {marks.not_run} did not run  {marks.coming} due  2-9 so many, + more  {marks.now} now"
     return [*lines, "", legend, *_crowds(bars, frame)]
 
 
@@ -111,7 +114,7 @@ def _mark(outcome: str, marks: Marks) -> tuple[str, str]:
         return marks.coming, ""
     if outcome == "running":
         return marks.runs, GREEN
-    if outcome in ("missed", "skipped", "coalesced"):
+    if outcome in NOT_RUN:
         return marks.not_run, YELLOW
     return marks.ran, GREEN if outcome in GOOD else RED
 
@@ -128,12 +131,14 @@ def _joined(cells: Sequence[tuple[str, str]]) -> str:
 
 def _axis(paper: Paper) -> str:
     axis = [paper.marks.axis] * paper.room
-    step = next((step for step in STEPS if (paper.until - paper.since) / step * 8 <= paper.room), STEPS[-1])
+    whole = paper.until - paper.since
+    step = next((step for step in STEPS if whole / step * 8 <= paper.room), whole / (paper.room // 8))
+    form = "%H:%M" if step < timedelta(days=1) else "%m-%d" if whole < timedelta(days=366) else "%Y-%m"
     local = paper.since.astimezone()
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     tick = midnight + ((local - midnight) // step + 1) * step
     while tick <= paper.until:
-        text = f"{tick.astimezone():%H:%M}" if step < timedelta(days=1) else f"{tick.astimezone():%m-%d}"
+        text = tick.astimezone().strftime(form)
         place = paper.column(tick)
         if place + len(text) <= paper.room:
             axis[place : place + len(text)] = text
@@ -143,7 +148,9 @@ def _axis(paper: Paper) -> str:
 
 def _crowds(bars: Sequence[Bar], frame: Frame) -> list[str]:
     starts = Counter(
-        bar.begins.replace(second=0, microsecond=0) for bar in bars if frame.since <= bar.begins <= frame.until
+        bar.begins.replace(second=0, microsecond=0)
+        for bar in bars
+        if frame.since <= bar.begins <= frame.until and bar.outcome not in NOT_RUN
     )
     crowded = [(minute, number) for minute, number in starts.most_common(MOST_CROWDS) if number >= CROWD]
     return [f"crowded: {minute.astimezone():%Y-%m-%d %H:%M} has {number} starts" for minute, number in sorted(crowded)]

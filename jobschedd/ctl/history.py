@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.ctl import completion, daemon, record
-from jobschedd.ctl.daemon import NO_SUCH, Daemon, Failed
-from jobschedd.ctl.record import Asker, as_asked, count
+from jobschedd.ctl.amounts import count
+from jobschedd.ctl.daemon import NO_SUCH, Daemon, Failed, is_name
+from jobschedd.ctl.record import Asker, as_asked
 from jobschedd.ctl.terminal import GOOD, RED, clock, fit, pad, plain, styled, took
 from jobschedd.ctl.terminal import columns as terminal_columns
 from jobschedd.model.run import Outcome
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     if asker.reads_itself():
         with asker.record() as reader:
             rows = [row.told() for row in reader.history(options.jobs, options.most, outcome=options.outcome, **bounds)]
-            if not rows and not set("*?[") & set(options.jobs) and not any(reader.versions(options.jobs)):
+            if not rows and is_name(options.jobs) and not any(reader.versions(options.jobs)):
                 raise Failed(f"the record knows no job {plain(options.jobs)}", NO_SUCH)
     else:
         asked: dict[str, Any] = {name: as_asked(instant) for name, instant in bounds.items()}
@@ -46,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
                 "History", glob=options.jobs, outcome=options.outcome, limit=options.most, **asked
             ):
                 rows += told["runs"]
+            if not rows and is_name(options.jobs):
+                called.call("Why", job_id=options.jobs)  # says so where there is no such job
     if options.json:
         for row in rows:
             print(json.dumps(row))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import textwrap
 from typing import Any
 
 from jobschedd.ctl import completion, daemon
-from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.terminal import GOOD, RED, YELLOW, ahead, clock, show_table
+from jobschedd.ctl.daemon import NO_SUCH, Daemon, Failed, is_name
+from jobschedd.ctl.terminal import GOOD, RED, YELLOW, ahead, clock, columns, many, plain, show_table
 
 HELP = "jobs with schedule, next start, last outcome and problems; what needs care comes first"
 EXAMPLE = 'jobctl list "backup-*"'
+
+
+MOST_PROBLEMS = 20
+"""Files whose problems are told in full."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,21 +33,37 @@ def run(options: argparse.Namespace) -> int:
             jobs += told.get("jobs", ())
             problems += told.get("problems", ())
     strays = [problem for problem in problems if not problem.get("keeps")]
+    if not (jobs or strays) and options.jobs is not None and is_name(options.jobs):
+        raise Failed(f"there is no job {options.jobs}, or you may not see it", NO_SUCH)
     if options.json:
         for entry in [*jobs, *strays]:
             print(json.dumps(entry))
-        return 0
-    jobs.sort(key=lambda job: (not needs_care(job), job["job_id"]))
+    elif jobs or strays:
+        _show_jobs(jobs, strays)
+        _show_problems(problems)
+    else:
+        print("no jobs" if options.jobs is None else f"no jobs match {plain(options.jobs)}")
+    return 0
+
+
+def _show_jobs(jobs: list[dict[str, Any]], strays: list[dict[str, Any]]) -> None:
     rows = [(os.path.basename(problem["file"]), "-", "-", "-", problem["text"]) for problem in strays]
     styles = [RED] * len(rows)
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: (not needs_care(job), job["job_id"])):
         rows.append((job["job_id"], job.get("schedule") or "-", _next(job), _last(job), _remark(job)))
         styles.append(RED if needs_care(job) else YELLOW if job["paused"] or not job["enabled"] else "")
-    if rows:
-        show_table(("JOB", "SCHEDULE", "NEXT", "LAST", "REMARK"), rows, styles)
-    else:
-        print("no jobs" if options.jobs is None else f"no jobs match {options.jobs}")
-    return 0
+    show_table(("JOB", "SCHEDULE", "NEXT", "LAST", "REMARK"), rows, styles)
+
+
+def _show_problems(problems: list[dict[str, Any]]) -> None:
+    """Whole: in a line of the table there is no room for what would help."""
+    if problems:
+        print()
+    for problem in problems[:MOST_PROBLEMS]:
+        kept = f"; its last good version keeps {problem['keeps']} in force" if problem.get("keeps") else ""
+        print(textwrap.fill(plain(f"{problem['file']}: {problem['text']}{kept}"), columns(), subsequent_indent="  "))
+    if len(problems) > MOST_PROBLEMS:
+        print(f"and {many(len(problems) - MOST_PROBLEMS, 'more problem')}: jobctl check tells all")
 
 
 def needs_care(job: dict[str, Any]) -> bool:

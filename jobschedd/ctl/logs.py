@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from jobschedd.ctl import completion, daemon
+from jobschedd.ctl.amounts import count
 from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.record import count
-from jobschedd.ctl.terminal import DIM, RED, clock, is_terminal, plain, styled
+from jobschedd.ctl.terminal import DIM, RED, clock, is_terminal, plain_line, styled, writes_unicode
 
 HELP = "output and what happened, of a job or a run, merged"
 EXAMPLE = "jobctl logs daily-report -f"
@@ -19,7 +19,7 @@ ERROR = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    completion.add(parser, "name", metavar="JOB|RUN", help="job id or run id")
+    completion.add(parser, "name", outcome="*", metavar="JOB|RUN", help="job id or run id")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes; of a run until it ends")
     parser.add_argument(
         "-n", dest="most", metavar="N", type=count, default=100, help="how many entries, the newest (100)"
@@ -50,6 +50,7 @@ def _show(entry: dict[str, Any], options: argparse.Namespace) -> None:
         if is_output:
             print(entry["text"], flush=True)
     else:
-        text = plain(entry["text"]) if is_terminal() or not is_output else entry["text"]
+        text = plain_line(entry["text"]) if is_terminal() or not is_output else entry["text"]
         style = RED if entry["priority"] <= ERROR else "" if is_output else DIM
-        print(styled(f"{clock(entry['at'])} {'' if is_output else '· '}{text}", style), flush=True)
+        mark = "" if is_output else "· " if writes_unicode() else "- "
+        print(styled(f"{clock(entry['at'])} {mark}{text}", style), flush=True)

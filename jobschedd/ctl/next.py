@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from jobschedd.ctl import completion, daemon
+from jobschedd.ctl.amounts import count, duration
 from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.record import count, duration
 from jobschedd.ctl.terminal import BOLD, ahead, moment, now, plain, styled
 
 HELP = "what is due, all jobs in one order"
@@ -45,5 +45,5 @@ def run(options: argparse.Namespace) -> int:
         if not found:
             print("nothing is due in that time")
         elif len(found) == options.most:
-            print(f"… and perhaps more: these are the first {options.most}; ask for others with -n")
+            print(f"and perhaps more: these are the first {options.most}; ask for others with -n")
     return 0

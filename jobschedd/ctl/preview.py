@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from jobschedd.ctl.record import count
+from jobschedd.ctl.amounts import count
 from jobschedd.model.event import show_instant
 from jobschedd.model.lint import lint_schedule
 from jobschedd.model.run import SECOND

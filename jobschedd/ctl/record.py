@@ -7,12 +7,12 @@ import os
 import re
 import tomllib
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobschedd.ctl.daemon import USAGE, Failed, find
+from jobschedd.ctl.daemon import SOCKET, USAGE, Failed, find
 from jobschedd.model.event.kind import show_instant
 from jobschedd.model.places import places
 from jobschedd.model.run import SECOND
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jobschedd.model.run import Instant
     from jobschedd.world.zones import ZoneDatabase
 
-TIME_FORM = 'write "2026-11-23", "2026-11-23T02:00", "2026-11-23T01:00:00Z", or how long ago: "2h", "7d"'
+TIME_FORM = 'write "2026-11-23", "2026-11-23T02:00", "2026-11-23T01:00:00Z", how long ago: "2h", or from now: "+2h"'
 
 
 class Asker:
@@ -36,7 +36,7 @@ class Asker:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.now = SystemClock().now()
-        self._state_dir: str | None = options.state_dir
+        self._state_dir: str | None = getattr(options, "state_dir", None)
         self._runtime_dir: str | None = getattr(options, "runtime_dir", None)
 
     @cached_property
@@ -51,12 +51,17 @@ class Asker:
         return self.zones.local()
 
     def reads_itself(self) -> bool:
-        """Whether the record is read here, and not by the daemon: who names it, or may read it, needs no daemon."""
-        return (
-            self._state_dir is not None
-            or os.access(self._path(), os.R_OK)
-            or not os.path.exists(find(self._runtime_dir))
-        )
+        """Whether the record is read here, and not by the daemon: who names it, or may read it, needs no daemon.
+
+        It has to be the record of the daemon that the other commands would ask.
+        """
+        if self._state_dir is not None or os.environ.get("JOBSCHEDD_STATE_DIR"):
+            return True
+        if self._runtime_dir is not None or os.environ.get("JOBSCHEDD_RUNTIME_DIR"):
+            return False
+        asked = find(None)
+        own = f"{places(os.environ, os.geteuid(), str(Path.home())).runtime_dir}/{SOCKET}"
+        return not os.path.exists(asked) or (asked == own and os.access(self._path(), os.R_OK))
 
     @contextmanager
     def record(self) -> Iterator[Reader]:
@@ -85,27 +90,14 @@ class Asker:
                 return begin_of(day, self.zone)
             if re.match(r"[0-9]{4}-", text):
                 return parse_timestamp(text, self.zone)
+            if text.startswith("+"):
+                return self.now + parse_duration(text[1:])
             return self.now - parse_duration(text)
         raise Failed(f"cannot read {show_value(text)} as a time; {TIME_FORM}", USAGE)
 
     def show(self, instant: Instant) -> str:
         """On the clock of this place, to the second."""
         return f"{datetime.fromtimestamp(instant // SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def count(text: str) -> int:
-    """A number of rows. Raises argparse.ArgumentTypeError."""
-    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1:
-        raise argparse.ArgumentTypeError(f'cannot read "{text}" as a number; write 1 or more')
-    return int(text[:9])
-
-
-def duration(text: str) -> timedelta:
-    """How long. Raises argparse.ArgumentTypeError."""
-    try:
-        return timedelta(microseconds=parse_duration(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def as_asked(instant: Instant) -> str:

@@ -36,10 +36,10 @@ def run(options: argparse.Namespace) -> int:
         what = " ".join(plain(change[key]) for key in ("job_id", "file", "text") if change.get(key))
         print(styled(f"{sign} {what}", colour))
     if told.get("left_out"):
-        print(f"… and {told['left_out']} more; the journal has all")
+        print(f"and {told['left_out']} more; the journal has all")
     if not told["changes"]:
         print("nothing changed")
     print(f"{many(told['jobs'], 'job')} in force, {many(told['problems'], 'problem')}")
     if refused:
-        print(styled(f"the settings stay as they were: {plain(refused)}", RED), file=sys.stderr)
+        print(styled(f"the settings stay as they were: {plain(refused)}", RED, sys.stderr), file=sys.stderr)
     return 1 if refused or told["problems"] else 0

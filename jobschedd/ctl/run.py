@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from jobschedd.ctl import completion, daemon
-from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.terminal import DIM, is_terminal, plain, styled
+from jobschedd.ctl.daemon import Daemon, Failed
+from jobschedd.ctl.terminal import DIM, is_terminal, plain, plain_line, styled
 
 HELP = "start a job now; with --wait show what it writes, and exit as it does"
 EXAMPLE = "jobctl run daily-report --wait"
@@ -28,10 +28,13 @@ def run(options: argparse.Namespace) -> int:
             told = called.call("Run", job_id=options.job)
             _say_begun(told, options)
             return 0
-        replies = called.replies("Run", forever=True, job_id=options.job)
+        replies = called.replies("Run", forever=True, at_once=True, job_id=options.job)
         told = next(replies)
         try:
             return _follow(told, replies, options)
+        except Failed as error:
+            left = f"{error}; of run {told['run_id']} the end will be on the record: jobctl history {options.job}"
+            raise Failed(left, error.code) from None
         except KeyboardInterrupt:
             print(
                 f"\n{options.job} goes on as run {told['run_id']}; to end it: jobctl stop {told['run_id']}",
@@ -65,9 +68,9 @@ def _follow(told: dict[str, Any], replies: Any, options: argparse.Namespace) -> 
 def _show(entry: dict[str, Any], *, raw: bool) -> None:
     """What it writes is our output; what happens to it is not."""
     if entry["event"] == "output":
-        print(entry["text"] if raw or not is_terminal() else plain(entry["text"]), flush=True)
+        print(entry["text"] if raw or not is_terminal() else plain_line(entry["text"]), flush=True)
     elif entry["event"] != "run_due":
-        print(styled(plain(entry["text"]), DIM) if is_terminal() else plain(entry["text"]), file=sys.stderr, flush=True)
+        print(styled(plain(entry["text"]), DIM, sys.stderr), file=sys.stderr, flush=True)
 
 
 def exit_code(row: dict[str, Any]) -> int:

@@ -7,7 +7,7 @@ import json
 
 from jobschedd.ctl import daemon
 from jobschedd.ctl.daemon import Daemon
-from jobschedd.ctl.terminal import GREEN, RED, YELLOW, ahead, clock, many, moment, now, plain, span, styled
+from jobschedd.ctl.terminal import GREEN, RED, ahead, clock, many, moment, now, plain, span, styled
 
 HELP = "is it up, since when, jobs, problems, running, next due"
 EXAMPLE = "jobctl status"
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     state = styled("running", GREEN)
     if told.get("stopping"):
-        state = styled("stopping: starts nothing any more", YELLOW)
+        state = styled("stopping: starts nothing any more", RED)
     if told.get("degraded"):
         state = styled(f"DEGRADED, the record cannot be written: {plain(told['degraded'])}", RED)
     waiting = f", {told['waiting']} waiting" if told["waiting"] else ""

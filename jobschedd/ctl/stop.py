@@ -13,7 +13,7 @@ EXAMPLE = "jobctl stop daily-report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    completion.add(parser, "name", metavar="JOB|RUN", help="job id or run id")
+    completion.add(parser, "name", outcome="running", metavar="JOB|RUN", help="job id or run id")
     daemon.add_arguments(parser)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-import unicodedata
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +17,9 @@ WIDTH = 80
 MOST_FRAMED = 500
 """Rows that are laid out by rich; more would take longer than they are looked at."""
 
+CUT = "…"
+"""At the end of what does not fit."""
+
 RED, YELLOW, GREEN, DIM, BOLD = "red", "yellow", "green", "dim", "bold"
 _CODES = {RED: 31, YELLOW: 33, GREEN: 32, DIM: 2, BOLD: 1}
 
@@ -25,17 +27,23 @@ GOOD = ("succeeded", "running", "waiting")
 """Outcomes that need no look."""
 
 
-def is_terminal() -> bool:
-    return sys.stdout.isatty()
+def is_terminal(stream: TextIO | None = None) -> bool:
+    return (stream or sys.stdout).isatty()
 
 
-def colours() -> bool:
+def writes_unicode() -> bool:
+    return "utf" in (sys.stdout.encoding or "").lower()
+
+
+def colours(stream: TextIO | None = None) -> bool:
     """https://no-color.org"""
-    return is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def plain(text: str) -> str:
     """Without what a terminal would obey, or would not show: controls, marks of direction, what has no width."""
+    if not text.isascii() and not writes_unicode():
+        text = text.encode("ascii", "backslashreplace").decode()
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else _escaped(ord(each)) for each in text)
@@ -45,33 +53,37 @@ def _escaped(number: int) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def styled(text: str, style: str) -> str:
-    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and colours() else text
+def plain_line(text: str) -> str:
+    """A line of output: as plain text, but what stands in columns stays in columns."""
+    return plain(text.expandtabs())
+
+
+def styled(text: str, style: str, stream: TextIO | None = None) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and colours(stream) else text
 
 
 def width_of(text: str) -> int:
     """Columns that it takes on a terminal."""
-    return len(text) if text.isascii() else sum(map(_width, text))
+    if text.isascii() or (text[-1] == CUT and text[:-1].isascii()):
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - most of what is shown is ASCII, and needs no table
 
-
-def _width(each: str) -> int:
-    if unicodedata.combining(each) or unicodedata.category(each) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(each) in ("W", "F") else 1
+    return cell_len(text)
 
 
 def fit(text: str, width: int) -> str:
     """At most so many columns of it."""
-    text = plain(text[: 4 * width + 64])
-    if width_of(text) <= width:
-        return text
-    kept, left = [], width - 1
-    for each in text:
-        left -= _width(each)
-        if left < 0:
-            break
-        kept.append(each)
-    return "".join(kept) + "…"
+    begun = text[: 4 * width + 64]
+    shown = plain(begun)
+    if len(begun) == len(text) and width_of(shown) <= width:
+        return shown
+    cut = CUT if writes_unicode() else "..."[:width]
+    if shown.isascii():
+        return shown[: width - len(cut)] + cut
+    from rich.cells import set_cell_size  # noqa: PLC0415 - as above
+
+    # Where half of a wide character would fit there is a space instead.
+    return set_cell_size(shown, width - len(cut)).rstrip() + cut
 
 
 def pad(text: str, width: int) -> str:
@@ -86,11 +98,13 @@ def columns() -> int:
 def show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
     """Rows under titles; the last column gets what is left of the line. `styles`: of each row."""
     last = len(titles) - 1
-    widths = [max(width_of(plain(row[column])) for row in (titles, *rows)) for column in range(last)]
-    # Where they leave the last one nothing, the widest gives way.
-    while widths and sum(widths) + 2 * last + 20 > columns() and max(widths) > 12:
-        widths[widths.index(max(widths))] -= 1
-    rest = max(8, columns() - sum(widths) - 2 * last)
+    room = columns()
+    widths = [min(room, max(width_of(plain(row[column])) for row in (titles, *rows))) for column in range(last)]
+    # Where they leave the last one nothing, the widest gives way; on a narrow terminal all of them.
+    for its, narrowest in ((20, 12), (8, 4)):
+        while sum(widths) + 2 * last + its > room and max(widths, default=0) > narrowest:
+            widths[widths.index(max(widths))] -= 1
+    rest = max(8, room - sum(widths) - 2 * last)
     if is_terminal() and len(rows) <= MOST_FRAMED:
         _show_framed(titles, rows, styles, [*widths, rest])
         return
@@ -112,7 +126,8 @@ def _show_framed(
     for title, width in zip(titles, widths, strict=True):
         table.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     for number, row in enumerate(rows):
-        table.add_row(*(Text(fit(cell, 4_096)) for cell in row), style=styles[number] if styles else "")
+        cells = (Text(fit(cell, width)) for cell, width in zip(row, widths, strict=True))
+        table.add_row(*cells, style=styles[number] if styles else "")
     Console(highlight=False, width=columns()).print(table)
 
 

@@ -8,11 +8,10 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobschedd.ctl import completion, daemon, record
-from jobschedd.ctl.daemon import Daemon
+from jobschedd.ctl import completion, daemon
+from jobschedd.ctl.daemon import USAGE, Daemon, Failed
 from jobschedd.ctl.drawing import ASCII, LINES, Bar, Frame, draw
-from jobschedd.ctl.record import Asker, as_asked
-from jobschedd.ctl.terminal import columns, moment, now
+from jobschedd.ctl.terminal import columns, moment, now, writes_unicode
 
 HELP = "past runs and coming instants, drawn over time"
 EXAMPLE = "jobctl timeline --since 6h"
@@ -21,6 +20,7 @@ MOST = 5_000
 """Rows of the record, and coming instants, that are drawn."""
 
 AROUND = timedelta(hours=12)
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=36_525)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,40 +28,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help="where it begins; default: 12 hours ago")
     parser.add_argument("--until", metavar="TIME", help="where it ends; default: 12 hours from now")
     daemon.add_arguments(parser)
-    record.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     at = now()
-    since, until = _span(options, at)
-    bars: list[Bar] = []
-    rows: list[dict[str, Any]] = []
-    glob = options.jobs
-    with Daemon(options.runtime_dir) as called:
-        asked = {"glob": glob, "since": _asked(since - AROUND), "until": _asked(until), "limit": MOST}
-        for told in called.replies("History", **asked):
-            rows += told["runs"]
-        for told in called.replies("Next", glob=glob, until=_asked(until), limit=MOST) if until > at else ():
-            rows += told["instants"]
-    for row in rows:
-        bar = _bar(row, at)
-        if bar.ends >= since and bar.begins <= until:
-            bars.append(bar)
-            if options.json:
-                print(json.dumps(row))
-    if not options.json:
-        marks = LINES if "utf" in (sys.stdout.encoding or "").lower() else ASCII
-        for line in draw(bars, Frame(since, until), at, columns(), marks):
+    frame = _frame(options, at)
+    past, coming = _rows(options, frame, at)
+    drawn = [
+        (bar, row)
+        for row in (*past, *coming)
+        if (bar := _bar(row, at)).ends >= frame.since and bar.begins <= frame.until
+    ]
+    if options.json:
+        for _, row in drawn:
+            print(json.dumps(row))
+    else:
+        marks = LINES if writes_unicode() else ASCII
+        for line in draw([bar for bar, _ in drawn], frame, at, columns(), marks):
             print(line)
+    for found, what in ((past, "newest rows of the record"), (coming, "next instants")):
+        if len(found) >= MOST:
+            print(
+                f"jobctl timeline: these are only the {MOST} {what}; ask for fewer jobs, or a shorter time",
+                file=sys.stderr,
+            )
     return 0
 
 
-def _span(options: argparse.Namespace, at: datetime) -> tuple[datetime, datetime]:
-    asker = Asker(options)
-    given = [moment(as_asked(asker.moment(text))) if text else None for text in (options.since, options.until)]
-    since = given[0] or at - AROUND
-    until = given[1] or max(at + AROUND, since + timedelta(minutes=1))
-    return since, max(until, since + timedelta(minutes=1))
+def _rows(options: argparse.Namespace, frame: Frame, at: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was, and what comes. Raises Failed."""
+    glob: str | None = options.jobs
+    past: dict[str, dict[str, Any]] = {}
+    coming: list[dict[str, Any]] = []
+    with Daemon(options.runtime_dir) as called:
+        # What was due before that time may have run in it.
+        since, until = _asked(frame.since - AROUND), _asked(frame.until)
+        for told in called.replies("History", glob=glob, limit=MOST, since=since, until=until):
+            past |= {row["run_id"]: row for row in told["runs"]}
+        seen = sum(row["outcome"] == "running" for row in past.values())
+        if called.call("Status")["daemon"]["running"] > seen:
+            # They began long before; it takes long to find them where the record is large.
+            for told in called.replies("History", glob=glob, limit=MOST, outcome="running"):
+                past |= {row["run_id"]: row for row in told["runs"]}
+        if frame.until > at:
+            for told in called.replies("Next", glob=glob, limit=MOST, until=until):
+                coming += told["instants"]
+    return sorted(past.values(), key=lambda row: str(row["run_id"])), coming
+
+
+def _frame(options: argparse.Namespace, at: datetime) -> Frame:
+    """Raises Failed."""
+    since, until = at - AROUND, at + AROUND
+    if options.since or options.until:
+        from jobschedd.ctl.record import Asker, as_asked  # noqa: PLC0415 - knows how a time is written, which takes long to import
+
+        asker = Asker(options)
+        given = [moment(as_asked(asker.moment(text))) if text else None for text in (options.since, options.until)]
+        since, until = (
+            given[0] or min(since, (given[1] or at) - AROUND),
+            given[1] or max(until, (given[0] or at) + AROUND),
+        )
+    if not SHORTEST <= until - since <= LONGEST:
+        raise Failed("cannot draw that: --until has to be later than --since, by a minute to a hundred years", USAGE)
+    return Frame(since, until)
 
 
 def _asked(instant: datetime) -> str:

@@ -132,7 +132,7 @@ def _joined(cells: Sequence[tuple[str, str]]) -> str:
 def _axis(paper: Paper) -> str:
     axis = [paper.marks.axis] * paper.room
     whole = paper.until - paper.since
-    step = next((step for step in STEPS if whole / step * 8 <= paper.room), whole / (paper.room // 8))
+    step = next((step for step in STEPS if whole / step * 8 <= paper.room), whole / (paper.room // 10))
     form = "%H:%M" if step < timedelta(days=1) else "%m-%d" if whole < timedelta(days=366) else "%Y-%m"
     local = paper.since.astimezone()
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     state = "paused" if job["paused"] else "" if job["enabled"] else "not enabled"
     print(styled(plain(job["job_id"]), BOLD) + (f" ({state})" if state else ""), plain(job["description"]), sep="  ")
     for file in told["files"]:
-        print(f"  {plain(file['path'])}: {STANDINGS.get(file['standing'], file['standing'])}")
+        print(f"  {plain(file['path'])}: {plain(STANDINGS.get(file['standing'], file['standing']))}")
     if job.get("problem"):
         print(styled(f"  problem: {plain(job['problem'])}\n  An older version of the file stays in force.", RED))
     print(f"\nruns as {plain(job['user'])}; {job['running']} running, {job['waiting']} waiting\n")

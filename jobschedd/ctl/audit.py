@@ -14,11 +14,12 @@ from jobschedd.ctl.record import Asker
 from jobschedd.model.audit import MOST_NAMED, Audit, InForce, audit_job
 from jobschedd.model.error import BadFile
 from jobschedd.model.job import read_terms
+from jobschedd.model.run import show_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jobschedd.model.run import Instant, show_instant
+    from jobschedd.model.run import Instant
     from jobschedd.world.store.reading import Reader, Version
 
 HELP = "compute every instant anew and compare with the record; exit 1 if one is unexplained, double or early"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.socket import crowd
+from bench.socket import crowd, jobctl
 from bench.world import Daemon, Figure, a_home, build_stamp, cpu_seconds, job, percentile, pss_kib, switches
 
 
@@ -129,6 +129,29 @@ def spawn_limit() -> Iterator[Figure]:
             os.wait()
             flying -= 1
     yield Figure("posix_spawn loop, 64 in flight", rate, "/s", "limit")
+
+
+def fork_limit() -> Iterator[Figure]:
+    """The peer of burst-user: fork, become another user, exec, from a bare Python, 16 in flight."""
+    with a_home() as home:
+        stamp, out = build_stamp(home), home / "stamps"
+        out.touch()
+        out.chmod(0o666)
+        script = (
+            "import os, sys, time\n"
+            "began, flying = time.time(), 0\n"
+            "for _ in range(1000):\n"
+            "    if os.fork() == 0:\n"
+            "        os.setsid(); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+            "        os.execv(sys.argv[1], sys.argv[1:])\n"
+            "    flying += 1\n"
+            "    while flying >= 16: os.wait(); flying -= 1\n"
+            "while flying: os.wait(); flying -= 1\n"
+            "print(1000 / (time.time() - began))\n"
+        )
+        command = [sys.executable, "-I", "-c", script, str(stamp), str(out)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    yield Figure("fork and setuid, 16 in flight", float(said), "/s")
 
 
 def load() -> Iterator[Figure]:
@@ -297,10 +320,12 @@ MEASUREMENTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "burst": burst,
     "burst-user": burst_user,
     "spawn-limit": spawn_limit,
+    "fork-limit": fork_limit,
     "load": load,
     "idle": idle,
     "concurrency": concurrency,
     "steps": steps,
     "record": record,
     "crowd": crowd,
+    "jobctl": jobctl,
 }

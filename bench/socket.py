@@ -53,6 +53,30 @@ def crowd() -> Iterator[Figure]:
     yield Figure("bugs met", failed, "", "must: 0")
 
 
+def jobctl() -> Iterator[Figure]:
+    """A cold jobctl, from its start to its end, with 10,000 jobs."""
+    with a_home() as home:
+        jobs = home / "jobs.d"
+        jobs.mkdir(0o755)
+        for number in range(10_000):
+            (jobs / f"{number}.json").write_bytes(job(f"job-{number}", f"{number % 60} {number % 24} 1 1 *", "true"))
+        daemon = Daemon(home)
+        for words, must in (
+            (("status",), "must: 0.15"),
+            (("list",), "must: 0.6"),
+            (("next", "-n", "1000"), ""),
+            (("show", "job-7"), ""),
+        ):
+            took = []
+            for _ in range(11):
+                began = time.monotonic()
+                command = [sys.executable, "-m", "jobschedd.ctl", *words, "--runtime-dir", str(home / "run")]
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                took.append(time.monotonic() - began)
+            yield Figure(f"jobctl {' '.join(words)} (median of {len(took)})", percentile(took, 0.5), "s", must)
+        daemon.close()
+
+
 def _misuse(path: str, seconds: float) -> None:
     """Be a crowd."""
     draw = random.Random(os.geteuid())

@@ -31,6 +31,8 @@ _VARIES = (
     (r" on \S+", " on HOST"),
     (r"version \S+", "version X"),
     (r"[ \t]+", " "),
+    # What is cut off depends on how wide the times are.
+    (r"(?m)^((?:\S+ ){4}).*…$", r"\1…"),
 )
 
 

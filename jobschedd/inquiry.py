@@ -34,7 +34,7 @@ class Inquiry:
             case message.AskNext(job_id, next_reply):
                 next_reply.put(self._dispatch.timetable.due(job_id))
             case message.AskJobIds(ids_reply):
-                ids_reply.put(tuple(definition.job.job_id for definition in self._catalog))
+                ids_reply.put(self._catalog.job_ids())
             case message.AskJobs(job_ids, jobs_reply):
                 jobs_reply.put(self._jobs(job_ids))
             case message.AskTroubles(troubles_reply):

@@ -106,24 +106,32 @@ class Entries:
     ) -> Generator[dict[str, Any], None, End]:
         """The entries of a run from its start to its end. `following`: since before it began."""
         if self._house.open_journal is None:
-            return (yield from self._live(gone, following, job_id, run_id))
+            return (yield from self._live(gone, following, job_id, run_id, begins=True))
         with self._house.open_journal(self._house) as journal:
             journal.match(job_id, run_id)
             journal.seek(since - SECOND)
             return (yield from self._journal(gone, following, journal, run_id))
 
     def _live(
-        self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str | None
+        self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str | None, *, begins: bool = False
     ) -> Generator[dict[str, Any], None, End]:
+        """`begins`: the run has not begun yet."""
         lines, end = _Lines(self._house.clock.now), None
+        early: list[dict[str, Any]] = []
         while True:
             rang = _await(gone, following.bell, patience=REST if end else None)
             if following.take_missed():
                 yield {"entries": [lines.missed()]}
             for told in following.take():
                 found = [entry for entry in lines.of(told) if entry["job_id"] == job_id]
-                if found := [entry for entry in found if run_id in (None, entry["run_id"])]:
-                    yield {"entries": found}
+                found = [entry for entry in found if run_id in (None, entry["run_id"])]
+                if begins and isinstance(told, Written):
+                    early += found  # output and what happens come by two threads, either of them first
+                    continue
+                if found:
+                    begins = begins and found[0]["event"] == "run_due"
+                    yield {"entries": found if begins else [*found[:1], *early, *found[1:]]}
+                    early = early if begins else []
                 end = end or _end(told, run_id)
             if end and not rang:
                 return end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack, suppress
 from fnmatch import translate
 from heapq import heapify, heappop, heappush
 from queue import SimpleQueue
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from jobschedd.model.catalog import Troubled
     from jobschedd.model.message import JobNow
-    from jobschedd.world.store.reading import Happening
+    from jobschedd.world.store.reading import Happening, Reader
 
 LONGEST_TEXT = 400
 """Characters of a description or a problem in a list; `Show` gives all."""
@@ -38,9 +39,13 @@ class Jobs:
         self._house = house
 
     def overview(self, caller: Caller, *, glob: str | None = None) -> Generator[dict[str, Any], None, dict[str, Any]]:
-        for page in self.pages(caller, glob):
-            last = self._last([job.definition.job.job_id for job in page])
-            yield {"jobs": [_values(job, last) for job in page]}
+        with ExitStack() as stack:
+            reader: Reader | None = None
+            with suppress(UnreadableRecord):
+                reader = stack.enter_context(self._house.open_record())
+            for page in self.pages(caller, glob):
+                last = _last(reader, [job.definition.job.job_id for job in page])
+                yield {"jobs": [_values(job, last) for job in page]}
         troubles: tuple[Troubled, ...] = ()
         if caller.may_all:
             reply: SimpleQueue[tuple[Troubled, ...]] = SimpleQueue()
@@ -130,13 +135,6 @@ class Jobs:
         reply: SimpleQueue[tuple[JobNow, ...]] = SimpleQueue()
         return self._house.ask(message.AskJobs(job_ids, reply), reply)
 
-    def _last(self, job_ids: list[str]) -> Mapping[str, Happening]:
-        try:
-            with self._house.open_record() as reader:
-                return reader.last(job_ids)
-        except UnreadableRecord:
-            return {}
-
     def _files(self, job: JobNow) -> list[dict[str, str]]:
         path = job.definition.path
         files = [{"path": path, "standing": "in_force"}]
@@ -145,6 +143,14 @@ class Jobs:
             if other != path and os.path.lexists(other):
                 files.append({"path": other, "standing": "shadowed"})
         return files + [{"path": rival, "standing": "rival"} for rival in job.rivals]
+
+
+def _last(reader: Reader | None, job_ids: list[str]) -> Mapping[str, Happening]:
+    """What the record has newest of each job; a list without that is better than none."""
+    try:
+        return reader.last(job_ids) if reader else {}
+    except UnreadableRecord:
+        return {}
 
 
 def _pattern(glob: str | None) -> Any:

@@ -13,8 +13,8 @@ from jobschedd.ctl.daemon import Failed
 from jobschedd.ctl.record import Asker
 from jobschedd.model.audit import MOST_NAMED, Audit, InForce, audit_job
 from jobschedd.model.error import BadFile
-from jobschedd.model.event.kind import show_instant
 from jobschedd.model.job import read_terms
+from jobschedd.model.run import show_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

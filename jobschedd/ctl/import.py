@@ -113,7 +113,10 @@ def _tables(options: argparse.Namespace, machine: Machine) -> Iterator[Table | F
     if options.user is not None and not root:
         raise ValueError(f"cannot import the crontab of {options.user} as somebody else; be root")
     if options.file is not None:
-        yield given_table(options.file, options.user, own=not root)
+        try:
+            yield given_table(options.file, options.user, own=not root)
+        except ValueError as error:
+            yield refused(Place(options.file), str(error))
     elif options.user is not None:
         found = list(machine.user_tables(options.user))
         yield from found or [refused(Place(f"the crontab of {options.user}"), "there is none; name a file instead")]

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl.daemon import SOCKET, USAGE, Failed, find
-from jobschedd.model.event.kind import show_instant
 from jobschedd.model.places import places
-from jobschedd.model.run import SECOND
+from jobschedd.model.run import SECOND, show_instant
 from jobschedd.model.span import parse_duration, show_value
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.store.reading import Reader, UnreadableRecord

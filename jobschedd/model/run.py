@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 Instant = int
@@ -12,6 +13,12 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+
+def show_instant(instant: Instant) -> str:
+    """RFC 3339 in UTC, with as many digits as the instant has."""
+    moment = datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND, tzinfo=None)
+    return moment.isoformat() + "Z"
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

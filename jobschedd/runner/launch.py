@@ -65,12 +65,9 @@ def now() -> int:
 class Ready:
     """A run that needs one call more to begin. `close` lets go of what it holds."""
 
-    def __init__(self, order: dict[str, Any], output: int, soft_files: int, group: int | None) -> None:
-        """`output`: its stdout and stderr. `soft_files`: the soft limit on open files that it is to have. `group`: the
-        directory of its cgroup. Raises CannotStart or NoRoom.
-        """
+    def __init__(self, order: dict[str, Any], output: int, group: int | None) -> None:
+        """`output`: its stdout and stderr. `group`: the directory of its cgroup. Raises CannotStart or NoRoom."""
         self._order = order
-        self._soft_files = soft_files
         self._group = group
         self._spawn: Spawn | None = None
         self._program = order["argv"][0]
@@ -97,29 +94,44 @@ class Ready:
             with _as_refusal(self._program):
                 known = Program(self._program, order["argv"], environment(order, identity, {}))
         self._plan = Plan(order, self._input, output, identity, known, os.getpid())
+        # Born in that cgroup: there is no moment at which it is, or forks, anywhere else.
+        into = _CLONE_INTO_CGROUP if self._group is not None else 0
+        self._arguments = struct.pack("11Q", into, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, self._group or 0)
 
     def start(self) -> tuple[int, int | None]:
         """Begin, not before its moment: the process id, and where a child that was forked says how it goes.
 
         None: it goes; a spawned program runs. See `hear` for what a child says. Raises CannotStart or NoRoom.
         """
-        with _as_refusal(self._program), _soft_limit(self._soft_files):
-            if self._spawn is None:
-                return self._fork()
-            with _umask(self._order["umask"]):
-                await_moment(self._order["moment"])
-                return self._spawn.start(), None
+        if self._spawn is None:
+            return self._fork()
+        with _as_refusal(self._program), _umask(self._order["umask"]):
+            await_moment(self._order["moment"])
+            return self._spawn.start(), None
 
     def _fork(self) -> tuple[int, int]:
-        ours, its = os.pipe2(os.O_CLOEXEC)
+        """Fork without Python's hooks: this process has one thread and nothing that a fork disturbs, and they copy pages.
+
+        Each page that either side writes to after this is a fault of microseconds, so little stands here. But the pipe
+        is made here: no other child may have its end, which would keep it open for as long as that one waits.
+        """
         try:
-            os.set_blocking(ours, False)
-            return _fork(lambda: become(self._plan, its), self._group), ours
-        except OSError:
+            ours, its = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise NoRoom from error
+        child: int = _clone3(_CLONE3, self._arguments, 88)
+        if child == 0:
+            become(self._plan, its)
+        try:
+            if child < 0:
+                with _as_refusal(self._program):
+                    child = _fork_otherwise(lambda: become(self._plan, its), self._group)
+        except BaseException:
             os.close(ours)
             raise
         finally:
             os.close(its)
+        return child, ours
 
     def close(self) -> None:
         os.close(self._input)
@@ -144,19 +156,8 @@ def _who(order: dict[str, Any]) -> tuple[Any, ...]:
     return order["user"], order["group"], groups if groups is None else tuple(groups), int(time.monotonic() // BELIEVED)
 
 
-def _fork(run: Callable[[], NoReturn], group: int | None) -> int:
-    """Fork, the child born in that cgroup: there is no moment at which it is, or forks, anywhere else.
-
-    Without Python's hooks for forks: this process has one thread and nothing that a fork disturbs, and the hooks copy
-    pages, a third of what a start takes.
-    """
-    into = _CLONE_INTO_CGROUP if group is not None else 0
-    arguments = struct.pack("11Q", into, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, group or 0)
-    child: int = _clone3(_CLONE3, arguments, len(arguments))
-    if child == 0:
-        run()
-    if child > 0:
-        return child
+def _fork_otherwise(run: Callable[[], NoReturn], group: int | None) -> int:
+    """After clone3 has refused. Raises OSError."""
     number = ctypes.get_errno()
     if number not in (errno.ENOSYS, errno.EPERM):
         raise OSError(number, os.strerror(number))
@@ -195,7 +196,7 @@ def _umask(mask: int) -> Iterator[None]:
 
 
 @contextmanager
-def _soft_limit(files: int) -> Iterator[None]:
+def soft_limit(files: int) -> Iterator[None]:
     """The limit on open files that the job is to inherit, while it is forked.
 
     Ours is higher: a thousand runs may have a pipe each. A limit does not touch what is open, and our lasting

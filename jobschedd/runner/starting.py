@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobschedd.runner.identity import CannotStart
-from jobschedd.runner.launch import NoRoom, Ready, hear, now
+from jobschedd.runner.launch import NoRoom, Ready, hear, now, soft_limit
 from jobschedd.runner.output import Pipe, open_journal, open_pipe
 from jobschedd.runner.run import Run
 
@@ -104,9 +104,10 @@ class Starting:
             except CannotStart as error:
                 self._tell.refused(order, str(error))
         room = True
-        for start in prepared:
-            if room:
-                room = start.start()
+        with soft_limit(self._soft_files):
+            for start in prepared:
+                if room:
+                    room = start.start()
         for start in reversed(prepared):
             if not start.tried:
                 self._put_back(start.order)
@@ -129,7 +130,7 @@ class Starting:
                 read_end, start.output = open_pipe(self._soft_files)
                 start.pipe = Pipe(read_end, order["job_id"], order["run_id"])
             start.group = self._bounds.make(order["run_id"], order["limits"])
-            start.ready = Ready(order, start.output, self._soft_files, start.group)
+            start.ready = Ready(order, start.output, start.group)
         except BaseException:
             self._let_go(start)
             raise

@@ -89,9 +89,11 @@ def test_a_zone_of_a_lines_own_skips_and_repeats_as_cronie_says() -> None:
     ]
 
 
-def test_cronie_leaves_such_a_line_out_while_its_own_clock_goes_back() -> None:
+def test_cronie_leaves_such_a_line_out_while_its_own_clock_changes() -> None:
     # 10:30 in Tokyo is 02:30 in Berlin for the second time, and cron waits for its clock to come back to 03:00.
     assert walk("30 10 * * *", "2026-10-25 00:00", 1, "Europe/Berlin", "Asia/Tokyo") == ["2026-10-26 02:30:00+01:00"]
+    assert walk("0 10 * * *", "2027-03-28 00:00", 1, "Europe/Berlin", "Asia/Tokyo") == ["2027-03-29 03:00:00+02:00"]
+    assert walk("30 2 * * *", "2027-03-28 00:00", 1, "Europe/Berlin", "Asia/Tokyo") == ["2027-03-28 19:30:00+02:00"]
     assert walk("*/30 10 * * *", "2026-10-25 00:00", 1, "Europe/Berlin", "Asia/Tokyo") == ["2026-10-25 02:00:00+01:00"]
 
 

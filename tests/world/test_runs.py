@@ -218,7 +218,7 @@ os.setgid(54321)
 os.setuid(54321)
 order = dict(moment=0, argv=["/bin/sh", "-c", "echo $USER $HOME $(id -u)"], stdin=None, shell="/bin/sh",
              umask=18, env=[], job_id="a", run_id="r", scheduled_at="", attempt=1, timezone=None, **PLAIN)
-os.waitpid(Ready(order, write_end, 1024, None).start()[0], 0)
+os.waitpid(Ready(order, write_end, None).start()[0], 0)
 os.close(write_end)
 print(os.read(read_end, 100).decode(), end="")
 """

@@ -47,7 +47,7 @@ def about_cron(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _take_out(source: str, numbers: list[int]) -> str:
     if match := _SPOOLED.fullmatch(source):
-        return f"crontab -u {shlex.quote(match['user'])} -e    {_in_words(numbers)}"
+        return f"crontab -u {shlex.quote(match['user'])} -e    {_in_words(numbers)} of {source}"
     if source == "crontab -l":
         return f"crontab -e    {_in_words(numbers)}"
     if source == "standard input":

@@ -45,6 +45,8 @@ def translate(text: str) -> Expression:
 
 def _translate(text: str) -> Expression:
     words = text.split()
+    if not words:
+        raise ValueError("it is empty")
     zone = words.pop() if len(words) > 1 and words[-1][0].isalpha() else None
     if len(words) == 1:
         words = _SHORTHANDS.get(words[0].lower(), words[0]).split()

@@ -103,7 +103,7 @@ def _field(field: _Field, word: str, cron: Cron | None, unsaid: list[Unsaid]) ->
             unsaid.append(error)
             break  # cron looks at nothing behind it either
         except Unsaid as error:
-            unsaid.append(Unsaid(f"{error} in the {field.name} {show_value(word)}"))
+            unsaid.append(Unsaid(f"{field.name} {show_value(word)}: {error}"))
         except ValueError:
             raise ValueError(
                 f"cron cannot read {show_value(word)} as the {field.name}; write {field.low} to {field.high}"
@@ -114,7 +114,7 @@ def _field(field: _Field, word: str, cron: Cron | None, unsaid: list[Unsaid]) ->
 
 def _item(field: _Field, item: str, cron: Cron | None) -> range:
     if "~" in item and cron is not Cron.DEBIAN:
-        raise Unsaid("cronie draws a random value at each start of the daemon; write H(0-30), which stays,")
+        raise Unsaid("cronie draws a random value at each start of the daemon; write H(0-30), which stays")
     match = _ITEM.match(item)
     if match is None or (match["step"] and match["first"] and not match["last"]):
         raise ValueError(item)

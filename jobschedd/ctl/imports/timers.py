@@ -76,7 +76,7 @@ class Timers:
         else:
             timing, prove_it = self._by_calendar(timer)
         if "RandomizedDelaySec" in timer:
-            timing["jitter"] = _last(timer, "RandomizedDelaySec")
+            timing["jitter"] = write_duration(parse_duration(_last(timer, "RandomizedDelaySec")))
             if _last(timer, "FixedRandomDelay").lower() not in _YES:
                 notes.append("the random delay is the same each time")
         service = _last(timer, "Unit") or f"{stem}.service"

@@ -6,6 +6,7 @@ if a zone's clock were UTC.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from datetime import date, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Walk:
         self._zone = zone
         self._own = own or zone
         self._foreign = own is not None
+        self._clocks = {self._zone, self._own}
         self._daily = [hour * 60 + minute for hour in sorted(times.hours) for minute in sorted(times.minutes)]
 
     def minutes(self, begin: int, end: int) -> Iterator[int]:
@@ -39,45 +41,36 @@ class Walk:
         return takewhile(lambda minute: minute < end, self._days(begin, end))
 
     def _days(self, begin: int, end: int) -> Iterator[int]:
-        """The same by whole days, so that some may lie behind `end`."""
+        """The same by days, so that some may lie behind `end`."""
         minute, virtual = begin, begin + _offset(self._zone, begin) - 1
         while minute < end:
-            day, since_midnight = divmod(minute + _offset(self._own, minute), _DAY)
-            stop = minute + _DAY - since_midnight
-            if not self._is_plain(minute, virtual, stop):
-                while minute < stop:
-                    virtual, runs = self._tick(minute, virtual)
-                    if runs:
-                        yield minute
-                    minute += 1
+            if virtual != minute + _offset(self._zone, minute) - 1:
+                virtual, runs = self._tick(minute, virtual)
+                if runs:
+                    yield minute
+                minute += 1
                 continue
+            day, time = divmod(minute + _offset(self._own, minute), _DAY)
+            midnight = minute + _DAY - time
+            stop = min(_change(zone, minute, midnight) for zone in self._clocks)
             if self._names_day(day):
-                yield from (stop - _DAY + time for time in self._daily if time >= since_midnight)
-            else:
+                yield from (midnight - _DAY + named for named in self._daily if time <= named < time + stop - minute)
+            elif stop == midnight:
                 # Two days before the next one that is named no change of the clock matters any more.
                 stop = max(stop, (self._following(day, end) - 2) * _DAY)
             minute, virtual = stop, stop - 1 + _offset(self._zone, stop - 1)
 
-    def _is_plain(self, minute: int, virtual: int, stop: int) -> bool:
-        """Whether no clock changes before `stop`, and cron is not waiting for one to come back to where it was."""
-        offset = _offset(self._zone, minute)
-        return (
-            virtual == minute + offset - 1
-            and offset == _offset(self._zone, stop)
-            and (not self._foreign or _offset(self._own, minute) == _offset(self._own, stop))
-        )
-
     def _tick(self, minute: int, virtual: int) -> tuple[int, bool]:
-        """One turn of the loop: the local minute that cron has come to, and whether the line runs.
+        """One turn of the loop where the clock is not a minute on: how far cron has come, and whether the line runs.
 
-        1. One minute on, or so many that the clock was set: everything that is named now.
+        1. Hours on or back, so that the clock was set: everything that is named now.
         2. Some minutes on (spring): what follows the clock and is named now, and fixed times that were skipped.
         3. Back, or still behind (autumn): only what follows the clock.
         """
         shown = minute + _offset(self._zone, minute)
         named_now = self._names(minute + _offset(self._own, minute))
         ahead = shown - virtual
-        if ahead == 1 or abs(ahead) > _CORRECTION or ahead == -_CORRECTION:
+        if ahead > _CORRECTION or ahead <= -_CORRECTION:
             return shown, named_now
         if ahead < 1:
             return virtual, self._times.wild and named_now
@@ -109,6 +102,14 @@ def changes(zone: ZoneInfo, begin: int, end: int) -> Iterator[int]:
     for minute in range(begin, end, _DAY):
         if _offset(zone, minute) != _offset(zone, minute + _DAY):
             yield minute + _DAY
+
+
+def _change(zone: ZoneInfo, begin: int, end: int) -> int:
+    """The first minute within a day that has another offset than `begin`; `end` where none has."""
+    before = _offset(zone, begin)
+    if _offset(zone, end) == before:
+        return end
+    return begin + bisect_left(range(begin, end), True, key=lambda minute: _offset(zone, minute) != before)
 
 
 def _offset(zone: ZoneInfo, minute: int) -> int:

@@ -23,7 +23,7 @@ from jobschedd.model.event.house import (
     ThreadFailed,
 )
 from jobschedd.model.event.jobs import JobLoaded, JobQuarantined, JobRemoved, ProblemCleared, ProblemFound
-from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Event, show_instant
+from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Event
 from jobschedd.model.event.record import (
     ClaimRefused,
     JobPaused,
@@ -34,6 +34,7 @@ from jobschedd.model.event.record import (
 )
 from jobschedd.model.event.runs import InstantPassed, RunBegan, RunDue, RunFinished, RunUnkillable, RunWaits
 from jobschedd.model.event.watch import ArrivalsRefused, WatchChanged
+from jobschedd.model.run import show_instant
 
 KINDS: tuple[type[Event], ...] = (
     DaemonStarted,

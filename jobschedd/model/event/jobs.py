@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from jobschedd.model.event.kind import DEBUG, ERROR, INFO, Plain, show_instant
-from jobschedd.model.run import Instant
+from jobschedd.model.event.kind import DEBUG, ERROR, INFO, Plain
+from jobschedd.model.run import Instant, show_instant
 from jobschedd.model.schedule import names_boot
 
 if TYPE_CHECKING:

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import ClassVar, Protocol
-
-from jobschedd.model.run import SECOND, Instant
 
 ERROR, WARNING, NOTICE, INFO, DEBUG = 3, 4, 5, 6, 7
 """Journal priorities, syslog(3)."""
-
-
-def show_instant(instant: Instant) -> str:
-    """RFC 3339 in UTC, with as many digits as the instant has."""
-    moment = datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND, tzinfo=None)
-    return moment.isoformat() + "Z"
 
 
 class Event(Protocol):

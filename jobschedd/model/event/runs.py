@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Plain, show_instant
-from jobschedd.model.run import Instant, Outcome, Run
+from jobschedd.model.event.kind import DEBUG, ERROR, INFO, NOTICE, WARNING, Plain
+from jobschedd.model.run import Instant, Outcome, Run, show_instant
 from jobschedd.model.span import show_duration
 
 if TYPE_CHECKING:

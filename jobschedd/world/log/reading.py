@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from jobschedd.model.event.kind import INFO, show_instant
-from jobschedd.model.run import SECOND
+from jobschedd.model.event.kind import INFO
+from jobschedd.model.run import SECOND, show_instant
 from systemd import journal
 
 if TYPE_CHECKING:

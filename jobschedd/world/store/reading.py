@@ -9,8 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from jobschedd.model.event.kind import show_instant
-from jobschedd.model.run import SECOND
+from jobschedd.model.run import SECOND, show_instant
 from jobschedd.world.store.statement import SQL
 
 if TYPE_CHECKING:

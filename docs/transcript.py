@@ -20,6 +20,7 @@ def transcribe(page: str, run: Callable[[str], str]) -> str:
 
 
 _VARIES = (
+    (r"(?m)(?<=  )\S+( \S+)*…$", "CUT"),
     (r"[0-9A-HJKMNP-TV-Z]{26}", "RUN"),
     (r"\d{4}-\d\d-\d\d", "DATE"),
     (r"(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day", "DAY"),
@@ -37,8 +38,15 @@ _VARIES = (
 
 
 def steady(page: str) -> str:
-    """Without what is different at each run: times, ids, names of machines, widths of columns; and the drawing of a day."""
+    """Without what is different at each run: times, ids, names of machines, widths of columns and what they leave of the last one; and the drawing of a day."""
     page = re.sub(r"(\$ jobctl timeline[^\n]*\n).*?(```)", r"\1\2", page, flags=re.DOTALL)
+    # Prose is filled: where its lines end goes by the lengths of what is in it.
+    page = re.sub(
+        r"(?<=\$ jobctl why report\n).*?(?=^\$)",
+        lambda found: found[0].replace("\n", " ") + "\n",
+        page,
+        flags=re.DOTALL | re.MULTILINE,
+    )
     for pattern, instead in _VARIES:
         page = re.sub(pattern, instead, page)
     return "\n".join(line.rstrip() for line in page.splitlines())

@@ -562,7 +562,7 @@ def test_check_names_every_problem_and_starts_nothing(tmp_path: Path) -> None:
     done = command("--check", "--jobs-dir", str(jobs))
     assert done.returncode == 1
     assert f'error: {jobs}/bad.json: schedule: cannot read "61" as the minute' in done.stdout
-    assert "1 errors, 0 warnings" in done.stdout
+    assert "1 error, 0 warnings" in done.stdout
 
 
 # -- time ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""docs/jobctl.md shows what jobctl says. With JOBSCHEDD_WRITE_DOCS=1 the page is written again."""
+"""docs/jobctl.md shows what jobctl says. With JOBSCHEDD_WRITE_DOCS=1 the page is written again where it says something else.
+
+The block of `logs`, which needs a journal, is compared with what jobctl makes of the same entries.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from docs.transcript import steady, transcribe
+from tests.ctl.conftest import Tell, jobctl, sockets, tell
 from tests.test_daemon import Process, as_root, ran, start
 
-__all__ = ["start"]
+__all__ = ["sockets", "start", "tell"]
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/jobctl.md"
@@ -51,12 +55,13 @@ def test_the_page_shows_what_jobctl_says(tmp_path: Path, start: Callable[..., Pr
     daemon.until("problem_found")
 
     def run(line: str) -> str:
-        words = shlex.split(line)
+        words = shlex.split(line.replace("/etc/jobs.d", str(daemon.jobs)))
         assert words[0] == "jobctl"
         done = subprocess.run(
             [sys.executable, "-m", "jobschedd.ctl", *words[1:]],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60, cwd=ROOT,
-            env=os.environ | {"JOBSCHEDD_RUNTIME_DIR": str(daemon.runtime), "JOBSCHEDD_STATE_DIR": str(daemon.state)},
+            env=os.environ | {"JOBSCHEDD_RUNTIME_DIR": str(daemon.runtime), "JOBSCHEDD_STATE_DIR": str(daemon.state),
+                              "JOBSCHEDD_CONFIG": str(tmp_path / "none.toml")},
         )  # fmt: skip
         if words[1:3] == ["run", "report"]:
             daemon.until("run_started", ran("report"))
@@ -68,7 +73,27 @@ def test_the_page_shows_what_jobctl_says(tmp_path: Path, start: Callable[..., Pr
         run(f"jobctl run {job} --wait")
         daemon.until("run_ended", ran(job))
     now = transcribe(PAGE.read_text(), run)
-    if os.environ.get("JOBSCHEDD_WRITE_DOCS"):
+    if os.environ.get("JOBSCHEDD_WRITE_DOCS") and steady(now) != steady(PAGE.read_text()):
         PAGE.write_text(now)
     assert steady(now).splitlines() == steady(PAGE.read_text()).splitlines()
     assert "due" in now.partition("$ jobctl timeline")[2].partition("```")[0]
+
+
+def test_the_page_shows_logs_as_jobctl_does(tell: Tell) -> None:
+    def entry(at: str, event: str, text: str) -> dict[str, object]:
+        return {
+            "at": f"2026-11-23T01:00:{at}Z",
+            "job_id": "backup",
+            "run_id": "01R",
+            "event": event,
+            "priority": 6,
+            "text": text,
+        }
+
+    entries = [
+        entry("00.001100", "run_started", "backup: started as process 4711, due 2026-11-23T01:00:00Z, 1.1ms late"),
+        entry("03.987654", "output", "copied 3 files"),
+        entry("04.021100", "run_ended", "backup: succeeded after 4.02s, exit code 0"),
+    ]
+    done = jobctl(tell({"Logs": [{"entries": entries}]}), "logs", "backup", "-n", "3", TZ="Europe/Berlin")
+    assert f"```text\n$ jobctl logs backup -n 3\n{done.stdout}```" in PAGE.read_text()

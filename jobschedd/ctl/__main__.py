@@ -81,12 +81,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complete() -> None:
     """Answer a shell, and end."""
-    import argcomplete  # noqa: PLC0415 - only a shell that completes pays for it
+    from jobschedd.ctl import completion  # noqa: PLC0415 - only a shell that completes pays for it
 
     # Of the word behind jobctl all commands are known, of others one is enough.
     words = os.environ.get("COMP_LINE", "").split()
     named = [word for word in words[1:2] if word in COMMANDS]
-    argcomplete.autocomplete(arguments(named or COMMANDS))
+    completion.answer(arguments(named or COMMANDS))
 
 
 def _host(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobschedd.ctl.terminal import many
 from jobschedd.model.catalog import Catalog, Troubled
 from jobschedd.model.config import Settings
 from jobschedd.model.error import BadFile, BadSetting, Problem
@@ -82,7 +83,9 @@ def report(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
         print(finding.json() if as_json else finding.text())
     errors = sum(finding.severity == "error" for finding in found)
     if not as_json:
-        print(f"{errors} errors, {len(found) - errors} warnings in {', '.join(paths) or 'no directory'}")
+        print(
+            f"{many(errors, 'error')}, {many(len(found) - errors, 'warning')} in {', '.join(paths) or 'no directory'}"
+        )
     return 1 if errors else 0
 
 

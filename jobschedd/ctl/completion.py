@@ -13,7 +13,6 @@ EXAMPLE = "jobctl completion bash >/usr/share/bash-completion/completions/jobctl
 PATIENCE = 1.0
 """Seconds: whoever has pressed a key waits for no daemon."""
 
-
 MOST_RUNS = 20
 """Run ids that are offered, the newest."""
 
@@ -29,13 +28,31 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def answer(parser: argparse.ArgumentParser) -> None:
+    """Tell the shell that has asked, and end the process."""
+    from argcomplete.finders import CompletionFinder  # noqa: PLC0415 - as above
+
+    class Finder(CompletionFinder):
+        def quote_completions(self, completions: list[str], cword_prequote: str, last_wordbreak_pos: int | None) -> Any:
+            # bash puts a completion in the place of what follows the last of COMP_WORDBREAKS in the word; of an @ in
+            # the place of the @ too (rl_special_prefixes, readline(3)).
+            at = last_wordbreak_pos
+            if at is not None and all(word[at : at + 1] == "@" for word in completions):
+                at -= 1
+            return super().quote_completions(completions, cword_prequote, at)
+
+    Finder()(parser)
+
+
 def add(parser: argparse.ArgumentParser, name: str, *, outcome: str | None = None, **keys: Any) -> None:
     """An argument that is a job id; where it may be a run id too, `outcome` says which runs: `running`, or `*`."""
     action = parser.add_argument(name, **keys)
     if "_ARGCOMPLETE" in os.environ:
 
         def complete(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
-            return _found(prefix, getattr(parsed_args, "runtime_dir", None), outcome)
+            # What another machine has is not asked for at each press of a key.
+            elsewhere = getattr(parsed_args, "host", None) is not None
+            return [] if elsewhere else _found(prefix, getattr(parsed_args, "runtime_dir", None), outcome)
 
         action.completer = complete  # type: ignore[attr-defined]
 

@@ -61,7 +61,8 @@ def _show_problems(problems: list[dict[str, Any]]) -> None:
         print()
     for problem in problems[:MOST_PROBLEMS]:
         kept = f"; its last good version keeps {problem['keeps']} in force" if problem.get("keeps") else ""
-        print(textwrap.fill(plain(f"{problem['file']}: {problem['text']}{kept}"), columns(), subsequent_indent="  "))
+        print(f"{plain(problem['file'])}:")
+        print(textwrap.fill(plain(problem["text"] + kept), columns(), initial_indent="  ", subsequent_indent="  "))
     if len(problems) > MOST_PROBLEMS:
         print(f"and {many(len(problems) - MOST_PROBLEMS, 'more problem')}: jobctl check tells all")
 

@@ -97,10 +97,12 @@ class Explanation:
         boot = boots[-1] if boots else None
         end = self._moment if version.until is None else min(self._moment, version.until)
         first = schedule.next(version.since, boot)
-        if first is None or first > end:
-            claims = [row for row in self._reader.history(self._job, 1, until=self._moment) if row.scheduled_at <= end]
-            return claims[-1].scheduled_at if claims else None
-        return before(schedule, first, end + 1, boot).last
+        due = None if first is None or first > end else before(schedule, first, end + 1, boot).last
+        if due is not None and version.until is None:
+            return due
+        # A start is claimed a little ahead of its instant: the job may have been removed in between.
+        happened = [row.scheduled_at for row in self._reader.history(self._job, 1, until=self._moment)]
+        return max((instant for instant in [*happened, due] if instant and instant <= self._moment), default=None)
 
     def _of_run(self, row: Happening) -> str:
         attempt = f"Attempt {row.attempt} of it" if row.attempt > 1 else "It"

@@ -88,8 +88,10 @@ class Recovery:
 
     def end_first_load(self, now: Instant) -> None:
         """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
-        gone_since = now if self._seen_at is None else self._seen_at
+        seen_at = now if self._seen_at is None else self._seen_at
         for job_id, (known, rows) in self._dispatch.timetable.open().items():
+            # A start that was claimed ahead of its instant may be the last thing that the daemon has written.
+            gone_since = max(seen_at, known.accounted)
             self.let_pass(job_id, known, gone_since, Outcome.SKIPPED, GONE)
             for first, last in rows:
                 run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)

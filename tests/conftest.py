@@ -222,8 +222,9 @@ class World:
         store: MemoryStore | None = None,
         boot_id: str = "first boot",
         past: Past | None = None,
+        lead: int = 0,
     ) -> None:
-        """`store`: what another world has left behind."""
+        """`store`: what another world has left behind. `lead`: microseconds by which starts are claimed ahead."""
         self.clock = StandingClock(now)
         self.clock.ids = 0 if store is None else 1_000_000 * len(store.rows("SELECT * FROM fact")) + now % 1_000_000_000
         self.runner = RecordingRunner(self.clock)
@@ -244,6 +245,7 @@ class World:
             past=past,
             catch_up_parallel=4,
             read_terms=lambda job_id, terms: read_terms(job_id, terms, ZoneInfo).schedule,
+            lead=lead,
         )
         if not loading:
             self.say(message.FirstLoadDone())

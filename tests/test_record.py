@@ -188,8 +188,9 @@ def test_a_job_that_changed_while_no_daemon_ran_owes_by_its_new_words_from_then_
 def test_a_job_that_went_while_no_daemon_ran_is_no_longer_in_force() -> None:
     before = first(change("a.json", "a"))
     before.pass_time(MINUTE)
+    assert before.runs == [("a", "2026-11-23 08:01:00")]
     after = following(before, "2026-11-23 09:00:30")
-    assert after.store.rows("SELECT until FROM definition") == [(at("2026-11-23 08:00:30"),)]
+    assert after.store.rows("SELECT until FROM definition") == [(at("2026-11-23 08:01"),)]
 
 
 def test_runs_that_the_runner_still_has_are_adopted_and_their_true_end_is_recorded() -> None:
@@ -272,6 +273,15 @@ def test_what_waits_is_withdrawn_when_its_job_changes_or_goes_while_no_daemon_ru
     told = {(said.run.job_id, said.reason) for said in after.said(event.InstantPassed)}
     assert told == {("a", "withdrawn: the job changed"), ("b", "withdrawn: the job was removed")}
     assert after.store.rows("SELECT * FROM owing") == []
+
+
+def test_a_job_that_is_gone_was_in_force_at_the_last_instant_that_was_claimed_for_it() -> None:
+    before = first(change("a.json", "a"), lead=5_000)
+    before.pass_time(30 * SECOND - 1_000)
+    assert before.runs == [("a", "2026-11-23 08:01:00")]
+    after = following(before, "2026-11-23 08:05:00")
+    assert after.store.rows("SELECT until FROM definition") == [(at("2026-11-23 08:01"),)]
+    assert outcomes(after.store) == [("2026-11-23 08:01", "lost")]
 
 
 def test_a_restart_while_jitter_runs_does_not_lose_the_start() -> None:

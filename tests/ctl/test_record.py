@@ -252,6 +252,18 @@ def test_why_knows_what_is_gone_off_or_paused(written: Written, said: Said) -> N
     assert (code, "the record knows no job nobody" in text) == (4, True)
 
 
+def test_why_knows_of_a_start_that_was_claimed_before_its_job_went(written: Written, said: Said) -> None:
+    written.define("a", "0 * * * *", EIGHT + MINUTE)
+    written.ran("a", EIGHT + HOUR, code=7)
+    written.write(Undefined("a", EIGHT + HOUR - 1_000))
+    assert "with exit code 7" in why(said, "09:30:00")
+    written.define("b", "0,59 * * * *", EIGHT + MINUTE)
+    written.ran("b", EIGHT + 59 * MINUTE)
+    written.ran("b", EIGHT + HOUR, code=7)
+    written.write(Undefined("b", EIGHT + HOUR - 1_000))
+    assert "with exit code 7" in why(said, "09:30:00", "b")
+
+
 def test_why_says_when_the_daemon_has_not_decided_yet(written: Written, said: Said) -> None:
     written.define("a", "*/10 * * * *", EIGHT)
     written.write(Alive(EIGHT + 5 * MINUTE))

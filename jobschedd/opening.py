@@ -20,6 +20,7 @@ from jobschedd.model.schedule import Schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.world import sd
 from jobschedd.world.host import read_boot, read_machine
+from jobschedd.world.log import is_logged
 from jobschedd.world.log.reading import JournalReader, our_service
 from jobschedd.world.settings import load_settings
 from jobschedd.world.state import StateDirectory, open_directory
@@ -91,6 +92,7 @@ def open_socket(
         feed=feed,
         open_record=lambda: Reader(record_path(settings().store, places.state_dir)),
         open_journal=(lambda runs: JournalReader(our_service(), runs)) if log_format == "journal" else None,
+        is_logged=lambda event: is_logged(event, settings().log_level),
         reload=reload,
         jobs_dirs=lambda: settings().jobs_dirs,
         facts={

@@ -89,6 +89,7 @@ class Scheduler:
         self._offset = clock.now() - clock.elapsed()
         self._asleep = clock.asleep()
         self._stop_reply: message.Reply[message.Status] | None = None
+        self._write_replies: list[message.Reply[None]] = []
 
     def run(self) -> None:
         """Decide until the process ends. An exception out of here is a bug of ours and ends the daemon."""
@@ -121,7 +122,10 @@ class Scheduler:
             self._dispatch.start_waiting(now)
             self._dispatch.catch_up(now)
         self._dispatch.note_arrears()
-        self._record.flush(now, at_once=self._stop_reply is not None)
+        write_now, self._write_replies = self._write_replies, []
+        self._record.flush(now, at_once=bool(self._stop_reply or write_now))
+        for reply in write_now:
+            reply.put(None)
         if recorded := self._record.take_recorded():
             self._runner.forget(recorded)
         self._record.tidy(now, self._dispatch.timetable.first())
@@ -184,6 +188,8 @@ class Scheduler:
                 self._dispatch.catch_up_parallel = catch_up_parallel
                 self._dispatch.admission.max_running = max_running
                 self._record.keep = keep
+            case message.WriteDown(written_reply):
+                self._write_replies.append(written_reply)
             case message.FilesArrived(job_id, paths):
                 self._dispatch.start_for(job_id, paths, now)
             case message.Stop() | message.EndRuns() | message.Close():

@@ -223,6 +223,7 @@ class World:
         boot_id: str = "first boot",
         past: Past | None = None,
         lead: int = 0,
+        patience: int = 0,
     ) -> None:
         """`store`: what another world has left behind. `lead`: microseconds by which starts are claimed ahead."""
         self.clock = StandingClock(now)
@@ -246,6 +247,7 @@ class World:
             catch_up_parallel=4,
             read_terms=lambda job_id, terms: read_terms(job_id, terms, ZoneInfo).schedule,
             lead=lead,
+            patience=patience,
         )
         if not loading:
             self.say(message.FirstLoadDone())

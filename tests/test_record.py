@@ -92,6 +92,19 @@ def test_everything_that_the_contract_names_is_on_the_record(world: World) -> No
     assert world.runner.forgotten == [run.run_id]
 
 
+def test_what_waits_to_be_written_is_written_when_somebody_asks_for_it() -> None:
+    world = first(change("a.json", "a"), patience=SECOND)
+    world.pass_time(30 * SECOND)
+    run = world.runner.started[0][0]
+    world.say(message.RunStarted(run.run_id, 4711, run.scheduled_at))
+    assert world.store.rows("SELECT pid FROM run") == [(None,)]
+    reply: SimpleQueue[None] = SimpleQueue()
+    world.say(message.WriteDown(reply))
+    assert (reply.qsize(), world.store.rows("SELECT pid FROM run")) == (1, [(4711,)])
+    world.say(message.WriteDown(reply))
+    assert reply.qsize() == 2
+
+
 # -- recovery ------------------------------------------------------------------------------------------------------
 
 

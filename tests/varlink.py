@@ -20,6 +20,7 @@ class Refusal(Exception):  # noqa: N818 - what the daemon answers
 
 class Client:
     def __init__(self, path: Path | str) -> None:
+        self.path = path
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
         self.socket.connect(str(path))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jobschedd.model import message
+from jobschedd.model.run import SECOND
 from jobschedd.model.schedule import parse_timestamp
 from jobschedd.world.store.reading import UnreadableRecord
 from jobschedd.world.varlink import Refused
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from jobschedd.control.feed import Feed
+    from jobschedd.model.event import Event
     from jobschedd.model.message import Message, Reply
     from jobschedd.model.run import Instant
     from jobschedd.ports import Clock, Inbox, Listener
@@ -56,6 +59,8 @@ class House:
     """Raises UnreadableRecord."""
     open_journal: Callable[[Runs], JournalReader] | None
     """None: the log goes elsewhere."""
+    is_logged: Callable[[Event], bool]
+    """Whether the log level lets this into the log."""
     reload: Callable[[Reply[Reloaded]], None]
     jobs_dirs: Callable[[], Sequence[str]]
     facts: dict[str, Any]
@@ -81,8 +86,14 @@ class House:
         return None
 
     def run_at(self, job_id: str, pid: int, at: Instant) -> str | None:
+        """None: it may have been several."""
         with suppress(UnreadableRecord), self.open_record() as reader:
-            return reader.run_at(job_id, pid, at)
+            if (found := reader.run_at(job_id, pid, at)) is None and self.clock.now() - at < SECOND:
+                # What started or ended just now may not be on the record yet.
+                reply: SimpleQueue[None] = SimpleQueue()
+                self.ask(message.WriteDown(reply), reply)
+                found = reader.run_at(job_id, pid, at)
+            return found
         return None
 
     @contextmanager

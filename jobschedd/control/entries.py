@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House
@@ -29,8 +30,14 @@ BREATH = 1.0
 REST = 0.25
 """Seconds without a line after which a run that has ended has said all: its output takes another way than its end."""
 
+PATIENCE = 10.0
+"""Seconds for which a journal that is busy or stopped is given to have what a run that has ended wrote."""
+
 LONGEST = 48 * 1024
 """Characters of a line, as journald's own LineMax."""
+
+ENDS = {RunFinished.NAME, InstantPassed.NAME}
+"""What is said last of a run, or of one that never began."""
 
 MOST = 10_000
 AT_ONCE = 50
@@ -69,26 +76,29 @@ class Entries:
         limit: int | None = None,
         follow: bool | None = None,
     ) -> Generator[dict[str, Any], None, Any]:
-        job_id, run_id = self._named(caller, name)
         most = min(100 if limit is None else max(0, limit), MOST)
         with self._house.feed.follow() as following:
+            job_id, run_id, is_over = self._named(caller, name)
             if self._house.open_journal is None:
                 if not follow:
                     text = "jobschedd's log goes to its standard error: look where that goes, or follow what comes"
                     raise Refused("io.jobschedd.NoJournal", text=text)
-                yield from self._live(caller.gone, following, job_id, run_id)
+                if not is_over:
+                    yield from self._live(caller.gone, following, job_id, run_id)
                 return {"entries": []}
             with self._house.open_journal(self._house) as journal:
                 journal.match(job_id, run_id)
                 found = [line.told() for line in journal.newest(most)]
                 for start in range(0, len(found), AT_ONCE):
                     yield {"entries": found[start : start + AT_ONCE]}
-                if follow:
+                # The journal may know of an end before it is on the record.
+                is_over = is_over or (run_id is not None and any(entry["event"] in ENDS for entry in found))
+                if follow and not is_over:
                     yield from self._journal(caller.gone, following, journal, run_id)
         return {"entries": []}
 
-    def _named(self, caller: Caller, name: str) -> tuple[str, str | None]:
-        """The job, and the run where it is one. Raises Refused."""
+    def _named(self, caller: Caller, name: str) -> tuple[str, str | None, bool]:
+        """The job, and the run where it is one, and whether that is over. Raises Refused."""
         with self._house.record() as reader:
             row = reader.run(name)
             known = row is not None or any(reader.versions(name))
@@ -99,7 +109,7 @@ class Entries:
                 self._jobs.find(caller, job_id)
             except Refused:
                 raise Refused("io.jobschedd.NothingNamed", name=name) from None
-        return job_id, None if row is None else name
+        return (job_id, None, False) if row is None else (job_id, name, row.outcome not in {"running", "waiting"})
 
     def of_run(
         self, gone: Callable[[], bool], following: Following, job_id: str, run_id: str, since: Instant
@@ -140,17 +150,22 @@ class Entries:
         self, gone: Callable[[], bool], following: Following, journal: JournalReader, run_id: str | None
     ) -> Generator[dict[str, Any], None, End]:
         end: End | None = None
-        over = False
+        is_told = is_over = False
+        ended_at = 0.0
         while True:
             found = [line.told() for line in journal.new()]
             for start in range(0, len(found), AT_ONCE):
                 yield {"entries": found[start : start + AT_ONCE]}
-            if end and over:
+            # What is said of the end is in the journal about when what was written before it is.
+            is_told = is_told or any(entry["event"] in ENDS for entry in found)
+            if end and is_over and (is_told or monotonic() - ended_at > PATIENCE):
                 return end
             # journald rings a quarter of a second late where it has rung before; after the end it is not waited for.
-            over = not _await(gone, following.bell, journal.fileno(), patience=REST if end else None)
+            is_over = not _await(gone, following.bell, journal.fileno(), patience=REST if end else None)
             for told in following.take():
-                end = end or _end(told, run_id)
+                if end is None and (end := _end(told, run_id)):
+                    ended_at = monotonic()
+                    is_told = is_told or not self._house.is_logged(end)
 
 
 def _await(gone: Callable[[], bool], *bells: int, patience: float | None = None) -> bool:

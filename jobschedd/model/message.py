@@ -248,6 +248,13 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteDown:
+    """Put what has been said so far on the record now, not in a moment. The reply comes when that is done."""
+
+    reply: Reply[None]
+
+
+@dataclass(frozen=True, slots=True)
 class FilesArrived:
     """A batch of the files that a job watches for has come to rest; sorted, few enough for one run's environment."""
 
@@ -258,4 +265,4 @@ class FilesArrived:
 FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
 Asked = AskStatus | AskNext | AskJobIds | AskJobs | AskTroubles | Pause | Resume | Start | End
 Leaving = Stop | EndRuns | Close
-Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving
+Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving | WriteDown

@@ -16,6 +16,7 @@ from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instan
 from jobschedd.model.schedule import UTC_ZONE, parse_schedule
 from jobschedd.model.waiting import Held
 from jobschedd.world.store import Marker, SqliteStore
+from jobschedd.world.store.reading import Reader
 from tests.conftest import at, definition
 
 EIGHT = at("2026-11-23 08:00")
@@ -285,6 +286,26 @@ def test_a_job_without_a_schedule_is_asked_about_its_last_run(written: Written, 
     assert "failed after 1s with exit code 3." in told
     code, told = said("audit")
     assert code == 0, told
+
+
+def test_a_line_belongs_to_the_run_that_can_have_written_it(written: Written) -> None:
+    def written_by(pid: int, at: Instant) -> str | None:
+        with Reader(str(written.home / "record.db")) as reader:
+            return reader.run_at("a", pid, at)
+
+    one, two, three = (written.make("a", EIGHT + minute * MINUTE) for minute in (1, 2, 3))
+    written.write(Claimed(one))
+    assert written_by(99, one.scheduled_at) == one.run_id, "it is about to start"
+    written.write(Began(one.run_id, 11, one.scheduled_at))
+    written.write(Ended(one.run_id, Outcome.SUCCEEDED, one.scheduled_at + SECOND, Ending(0, None, 5, 6)))
+    assert written_by(99, one.scheduled_at + 50 * SECOND) == one.run_id, "read late, but no other has been"
+    assert written_by(99, one.scheduled_at + 2 * MINUTE) is None
+    written.write(Claimed(two), Began(two.run_id, 22, two.scheduled_at))
+    assert written_by(99, two.scheduled_at + 1) == two.run_id
+    assert written_by(11, two.scheduled_at + 1) == one.run_id, "who wrote is known"
+    written.write(Claimed(three), Began(three.run_id, 33, three.scheduled_at))
+    assert written_by(99, three.scheduled_at + 1) is None, "either of them"
+    assert written_by(33, three.scheduled_at + 1) == three.run_id
 
 
 def test_a_run_that_waits_is_explained_and_says_for_what(written: Written, said: Said) -> None:

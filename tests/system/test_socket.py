@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,30 @@ def test_a_run_is_followed_from_the_journal(service: Machine, client: Client) ->
     assert run["memory_peak"] is None or run["memory_peak"] > 0
 
 
+@pytest.mark.fault("F33")
+def test_a_journal_that_is_behind_is_waited_for(service: Machine, client: Client) -> None:
+    put(service, client, "late", "echo one; exit 7")
+    journald = service.systemctl("show", "systemd-journald", "--property=MainPID", "--value")
+    service.run("sh", "-c", f"kill -STOP {journald}", check=True)
+    try:
+        client.send("Run", more=True, job_id="late")
+        client.hear()
+        other = Client(client.path)
+        service.until(
+            "it has ended", lambda: [run["outcome"] for run in other.ask("History", glob="late")["runs"]] == ["failed"]
+        )
+        other.socket.close()
+        assert select.select([client.socket], [], [], 1.0)[0] == []
+    finally:
+        service.run("sh", "-c", f"kill -CONT {journald}", check=True)
+    heard, continues = list[dict[str, object]](), True
+    while continues:
+        answer, continues = client.hear()
+        heard += [answer["entry"]] if answer.get("entry") else []
+    assert texts(heard) == ["one"]
+    assert [entry["event"] for entry in heard if entry["event"] != "output"] == ["run_started", "run_ended"]
+
+
 def test_logs_of_a_job_and_of_one_of_its_runs(service: Machine, client: Client) -> None:
     put(service, client, "b", "echo run $JOBSCHEDD_RUN_ID")
     ids = [list(client.follow("Run", job_id="b"))[-1]["run"]["run_id"] for _ in range(3)]
@@ -82,6 +107,8 @@ def test_logs_of_a_run_are_followed_to_its_end(service: Machine, client: Client)
     assert texts(heard) == ["begun", "done"]
     assert len(texts(heard, "run_ended")) == 1
     service.run("rm", "/run/go", check=True)
+    again = [entry for answer in client.follow("Logs", name=run_id, follow=True) for entry in answer["entries"]]
+    assert texts(again) == ["begun", "done"]
 
 
 @pytest.mark.fault("A30")

@@ -3,6 +3,6 @@
 from jobschedd.world.log.choice import log_format, make_log
 from jobschedd.world.log.journal import Journal
 from jobschedd.world.log.lines import JsonLines, TextLines
-from jobschedd.world.log.writer import LEVELS, Log, RemarkHandler
+from jobschedd.world.log.writer import Log, RemarkHandler, is_logged
 
-__all__ = ["LEVELS", "Journal", "JsonLines", "Log", "RemarkHandler", "TextLines", "log_format", "make_log"]
+__all__ = ["Journal", "JsonLines", "Log", "RemarkHandler", "TextLines", "is_logged", "log_format", "make_log"]

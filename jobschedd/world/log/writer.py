@@ -38,6 +38,10 @@ class Sink(Protocol):
         """Let go of what it writes to, where that is its own."""
 
 
+def is_logged(event: Event, level: str) -> bool:
+    return event.priority <= LEVELS[level]
+
+
 class Log:
     """Implements ports.Listener."""
 
@@ -53,7 +57,7 @@ class Log:
         self._thread.start()
 
     def __call__(self, event: Event) -> None:
-        if event.priority > LEVELS[self.level]:
+        if not is_logged(event, self.level):
             return
         if self._queue.qsize() >= ROOM:
             # Threads may lose a count to each other here; the number says how bad it was, not how many exactly.

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from jobschedd.model.run import SECOND, show_instant
+from jobschedd.model.run import MINUTE, SECOND, show_instant
 from jobschedd.world.store.statement import SQL
 
 if TYPE_CHECKING:
@@ -152,13 +152,14 @@ class Reader:
     def run_at(self, job_id: str, pid: int, at: Instant) -> str | None:
         """The run of a job that wrote something at that time; `pid`: who wrote. None: it may have been several."""
         found = self._query(SQL.runs_before, {"job": job_id, "at": at})
-        recent = [(run_id, main, ended) for run_id, main, _, ended in found if ended is None or at <= ended + SECOND]
-        going_on = [run_id for run_id, _, ended in recent if ended is None or at <= ended]
-        by_number = [run_id for run_id, main, _ in recent if main == pid]
+        # What was written last may be read after the end: at once, or when a journal that was held up comes to it.
+        late = [(run_id, main, ended) for run_id, main, _, ended in found if ended is None or at <= ended + MINUTE]
+        going_on = [run_id for run_id, _, ended in late if ended is None or at <= ended]
+        by_number = [run_id for run_id, main, _ in late if main == pid]
         if by_number or len(going_on) == 1:
             return str((by_number or going_on)[0])
-        # What was written last may be read after the end.
-        return str(recent[0][0]) if recent and not going_on else None
+        likely = not going_on and [run_id for run_id, _, ended in late if len(late) == 1 or at <= ended + SECOND]
+        return str(likely[0]) if likely else None
 
     def last(self, job_ids: Sequence[str]) -> dict[str, Happening]:
         """The newest row of each of these jobs that has one."""

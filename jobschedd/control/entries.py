@@ -150,18 +150,17 @@ class Entries:
         self, gone: Callable[[], bool], following: Following, journal: JournalReader, run_id: str | None
     ) -> Generator[dict[str, Any], None, End]:
         end: End | None = None
-        is_told = is_over = False
-        ended_at = 0.0
+        rang, is_told, ended_at = True, False, 0.0
         while True:
-            found = [line.told() for line in journal.new()]
+            found = [line.told() for line in (journal.new() if rang else journal.overlooked())]
             for start in range(0, len(found), AT_ONCE):
                 yield {"entries": found[start : start + AT_ONCE]}
             # What is said of the end is in the journal about when what was written before it is.
             is_told = is_told or any(entry["event"] in ENDS for entry in found)
-            if end and is_over and (is_told or monotonic() - ended_at > PATIENCE):
+            if end and not rang and (is_told or monotonic() - ended_at > PATIENCE):
                 return end
             # journald rings a quarter of a second late where it has rung before; after the end it is not waited for.
-            is_over = not _await(gone, following.bell, journal.fileno(), patience=REST if end else None)
+            rang = _await(gone, following.bell, journal.fileno(), patience=REST if rang or end else None)
             for told in following.take():
                 if end is None and (end := _end(told, run_id)):
                     ended_at = monotonic()

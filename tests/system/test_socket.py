@@ -26,6 +26,27 @@ print(caller.recv(65536).decode().rstrip("\\0"))
 """
 
 
+EAGER = """
+import json, socket, time
+from jobschedd.world.log.reading import JournalReader, our_service
+
+reader = JournalReader(our_service(), None)
+reader.match("eager", "eager")
+reader.seek(int(time.time() * 1_000_000))
+journald = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+shown = []
+for number in range(20):
+    journald.sendto(f"MESSAGE={number}\\nJOBSCHEDD_RUN=eager\\n".encode(), "/run/systemd/journal/socket")
+    give_up = time.monotonic() + 10
+    while str(number) not in shown and time.monotonic() < give_up:
+        soon = time.monotonic() + 0.1
+        while str(number) not in shown and time.monotonic() < soon:
+            shown += [line.text for line in reader.new()]
+        shown += [line.text for line in reader.overlooked()]
+print(json.dumps(shown))
+"""
+
+
 @pytest.fixture
 def client(service: Machine) -> Iterator[Client]:
     made = Client(Path(f"/proc/{service.init}/root/run/jobschedd/io.jobschedd"))
@@ -157,3 +178,9 @@ def test_what_a_process_writes_that_is_gone_at_once_is_shown(service: Machine, c
     for run_id in ids:
         assert texts(client.ask("Logs", name=run_id)["entries"]) == [f"run {run_id}"]
     assert service.journal("-u", "jobschedd", "-t", "quick").split("\n")[:-1] == [f"run {run_id}" for run_id in ids]
+
+
+def test_what_a_reader_overlooked_who_looked_too_early_is_shown_once(service: Machine) -> None:
+    """Whoever looks without a pause sees each entry half written."""
+    shown = service.run("/opt/jobschedd/bin/python", "-c", EAGER, check=True).stdout
+    assert json.loads(shown) == [str(number) for number in range(20)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_LOOKED_AT = 10
 """Entries that are looked at for each that is shown."""
+
+REMEMBERED = 200
+"""Entries, the newest, that are not shown again when it is looked for what was overlooked."""
 
 _RUN = re.compile(r"/run-([0-9A-Z]{26})(?:/|$)|/jobschedd-run-([0-9A-Z]{26})\.service(?:/|$)")
 
@@ -63,6 +67,9 @@ class JournalReader:
         self._run: str | None = None
         self._jobs: dict[str, str | None] = {}
         """By run."""
+        self._since: Instant = 0
+        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        """Cursors."""
 
     def __enter__(self) -> Self:
         return self
@@ -90,11 +97,13 @@ class JournalReader:
             if (line := self._line(entry)) is not None:
                 found.append(line)
         self._reader.seek_tail()
-        self._reader.get_previous()
+        if entry := self._reader.get_previous():
+            self._seen.append(entry["__CURSOR"])
         return found[::-1]
 
     def seek(self, moment: Instant) -> None:
         """What comes from then on is new."""
+        self._since = moment
         self._reader.seek_realtime(moment / SECOND)
 
     def fileno(self) -> int:
@@ -103,7 +112,26 @@ class JournalReader:
 
     def new(self) -> list[Line]:
         self._reader.process()
-        return [line for entry in self._reader if (line := self._line(entry)) is not None]
+        seen, lines = set(self._seen), list[Line]()
+        for entry in self._reader:
+            if (cursor := entry["__CURSOR"]) in seen:
+                continue
+            self._seen.append(cursor)
+            if (line := self._line(entry)) is not None:
+                lines.append(line)
+        return lines
+
+    def overlooked(self) -> list[Line]:
+        """What was not seen when it was new.
+
+        An entry is counted before it is found by its fields. libsystemd 252, asked in between, takes it for the end of
+        the file, and looks there again only when another one is counted: the last of a run's lines would stay away.
+        """
+        if self._seen:
+            self._reader.seek_cursor(self._seen[0])
+        else:
+            self._reader.seek_realtime(self._since / SECOND)
+        return self.new()
 
     def _whose(self, run_id: str) -> str | None:
         if run_id not in self._jobs:

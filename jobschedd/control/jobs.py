@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from jobschedd.world.store.reading import Happening, Reader
 
 LONGEST_TEXT = 400
-"""Characters of a description or a problem in a list; `Show` gives all."""
+"""Characters of a description or a schedule in a list; `Show` gives all."""
+
+LONGEST_PROBLEMS = 2_000
+"""Characters of what is wrong with a file, in a list; `jobctl check` tells all."""
 
 MOST_DUE = 10_000
 DUE_AT_ONCE = 400
@@ -54,7 +57,7 @@ class Jobs:
         found = [
             {
                 "file": trouble.path,
-                "text": "; ".join(map(str, trouble.problems))[:LONGEST_TEXT],
+                "text": _short("; ".join(map(str, trouble.problems)), LONGEST_PROBLEMS),
                 "keeps": trouble.kept,
             }
             for trouble in troubles
@@ -157,14 +160,18 @@ def _pattern(glob: str | None) -> Any:
     return (lambda _: True) if glob is None else re.compile(translate(glob)).match
 
 
+def _short(text: str, longest: int | None) -> str:
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def _values(job: JobNow, last: Mapping[str, Happening], *, longest: int | None = LONGEST_TEXT) -> dict[str, Any]:
     definition = job.definition
     row = last.get(definition.job.job_id)
     return {
         "job_id": definition.job.job_id,
-        "description": definition.job.description[:longest],
+        "description": _short(definition.job.description, longest),
         "file": definition.path,
-        "schedule": definition.schedule.text[:longest] if definition.schedule else None,
+        "schedule": _short(definition.schedule.text, longest) if definition.schedule else None,
         "user": user_of(definition),
         "enabled": definition.job.enabled,
         "paused": job.paused,
@@ -172,5 +179,5 @@ def _values(job: JobNow, last: Mapping[str, Happening], *, longest: int | None =
         "running": job.running,
         "waiting": job.waiting,
         "last": None if row is None else row.told(),
-        "problem": "; ".join(map(str, job.problems))[:longest] or None,
+        "problem": _short("; ".join(map(str, job.problems)), longest and LONGEST_PROBLEMS) or None,
     }

@@ -78,7 +78,8 @@ def test_list_puts_what_needs_care_first_and_fits_80_columns(daemon: Process) ->
     said = jobctl(daemon, "list").stdout
     lines = said.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["JOB", "stray.json", "z-bad", "a-good"]
-    assert max(map(len, lines)) <= 80
+    # A path stays whole: it is there to be copied.
+    assert max(len(line) for line in lines if not line.startswith(str(daemon.jobs))) <= 80
     # What is wrong is told in full, where the table has no room for it.
     assert "stray.json: job_id: is required; " in " ".join(said.split())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
@@ -21,6 +21,10 @@ UNKILLABLE = 30 * SECOND
 
 AGAIN = 10 * MINUTE
 """How often that is said."""
+
+
+FEW = 100
+"""Deadlines of runs that have ended which are not worth a look."""
 
 
 class Ending:
@@ -43,6 +47,8 @@ class Ending:
 
     def next_moment(self, now: Instant) -> Instant | None:
         """When `pass_time` wants to be called, by the wall clock as it stands now."""
+        while self._deadlines and self._running.get(self._deadlines[0][1]) is None:
+            heappop(self._deadlines)
         return now + self._deadlines[0][0] - self._awake() if self._deadlines else None
 
     def limit(self, active: Active, now: Instant) -> None:
@@ -50,6 +56,10 @@ class Ending:
         if active.run.timeout is not None and active.started_at is not None:
             had = min(max(0, now - active.started_at), active.run.timeout)  # one that was adopted had some of it
             deadline = self._awake() + active.run.timeout - had
+            if len(self._deadlines) > 2 * len(self._running) + FEW:
+                # A run of a second with a timeout of a day leaves its deadline behind.
+                self._deadlines = [entry for entry in self._deadlines if self._running.get(entry[1]) is not None]
+                heapify(self._deadlines)
             heappush(self._deadlines, (deadline, active.run.run_id, Asked.TIMED_OUT))
 
     def ask(self, actives: Iterable[Active], why: Asked, reason: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobschedd.model import event, message
 from jobschedd.model.record import RecordFailed
-from jobschedd.model.run import HOUR, MINUTE, SECOND, Asked, Ending, Outcome
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Ending, Outcome
 from tests.conftest import World, at, change, local
 
 EIGHT = at("2026-11-23 08:00:30")
@@ -226,6 +226,23 @@ def test_the_wake_up_for_a_timeout_is_on_time(world: World) -> None:
     begin(world)
     world.pass_time(SECOND)
     assert world.scheduler._dispatch.ends.next_moment(world.clock.wall) == world.clock.wall + 5 * MINUTE - SECOND
+
+
+def test_runs_that_have_ended_leave_no_timeouts_behind(world: World) -> None:
+    world.load(change("long.json", "long", "1 8 * * *", timeout="2d"))
+    world.pass_time(MINUTE)
+    begin(world)
+    long, began = world.runner.started[0][0], world.clock.wall
+    world.load(change("a.json", "a", "* * * * * *", timeout="1d"))
+    for _ in range(1_000):
+        world.pass_time(SECOND)
+        begin(world)
+        end(world)
+    ends = world.scheduler._dispatch.ends
+    assert len(ends._deadlines) < 200
+    assert ends.next_moment(world.clock.wall) == began + 2 * DAY
+    world.end(long)
+    assert ends.next_moment(world.clock.wall) is None
 
 
 @pytest.mark.parametrize("what", ["step", "suspend"])

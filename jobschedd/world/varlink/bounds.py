@@ -25,8 +25,8 @@ MOST_STREAMS_OF_ONE = 4
 RATE = 200.0
 """Calls a second of one user."""
 
-COST = 600.0
-"""Calls that a second of a processor is worth: one user has a third of one, in the long run."""
+COST = 1_200.0
+"""Calls that a second of a processor is worth: one user has a sixth of one, in the long run."""
 
 BURST = 400.0
 """Calls that are taken at once, of one who has not called for a while."""
@@ -83,6 +83,24 @@ class Bounds:
 
     def spend(self, uid: int) -> float:
         """Take a call; else the seconds after which it is to be tried again."""
+        with self._lock:
+            purse = self._purse(uid)
+            if purse.calls < 1:
+                return (1 - purse.calls) / RATE
+            purse.calls -= 1
+            return 0.0
+
+    def charge(self, uid: int, seconds: float) -> None:
+        """What was done for this user has taken that much of a processor."""
+        with self._lock:
+            self._purse(uid).calls -= seconds * COST
+
+    def debt(self, uid: int) -> float:
+        """The seconds for which nothing more is done for this user."""
+        with self._lock:
+            return max(0.0, -self._purse(uid).calls / RATE)
+
+    def _purse(self, uid: int) -> _Purse:
         now = time.monotonic()
         purse = self._purses.get(uid)
         if purse is None:
@@ -93,12 +111,4 @@ class Bounds:
             purse = self._purses[uid] = _Purse()
         purse.calls = min(BURST, purse.calls + (now - purse.at) * RATE)
         purse.at = now
-        if purse.calls < 1:
-            return (1 - purse.calls) / RATE
-        purse.calls -= 1
-        return 0.0
-
-    def charge(self, uid: int, seconds: float) -> None:
-        """The answer to a call has taken that much of a processor."""
-        if purse := self._purses.get(uid):
-            purse.calls -= seconds * COST
+        return purse

@@ -109,8 +109,9 @@ class Connection:
         return bool(self._unsent)
 
     def put_off(self, moment: float) -> None:
-        """Its next call is not looked at before."""
-        self.deadline = moment + self._patience.message
+        """It is not listened to before; a message that is whole can wait for that, half a one has its time."""
+        if b"\0" in self._received:
+            self.deadline = moment + self._patience.message
 
     def take_end(self) -> bool:
         """Whether a call has been answered since this was asked."""

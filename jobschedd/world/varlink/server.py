@@ -63,7 +63,7 @@ class Server:
         self._changed: SimpleQueue[Connection] = SimpleQueue()
         """Those for which there is something to write, or a call has been answered."""
         self._later: dict[Connection, float] = {}
-        """Those that call too often, and when their next call is looked at."""
+        """Those that have had too much, and when they are listened to again."""
         self._shut_until = 0.0
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._selector = selectors.DefaultSelector()
@@ -106,7 +106,7 @@ class Server:
                 else:
                     self._attend(key.data, events)
             while not self._changed.empty():
-                self._look_at(self._changed.get_nowait())
+                self._attend(self._changed.get_nowait())
             self._mind_the_time(time.monotonic())
         for connection in list(self._connections):
             self._drop(connection)
@@ -127,14 +127,16 @@ class Server:
             self._drop(connection)
         for connection in [each for each, moment in self._later.items() if now >= moment]:
             del self._later[connection]
-            self._look_at(connection)
+            self._attend(connection)
 
     def _accept(self) -> None:
+        turned_away = False
         for _ in range(AT_ONCE):
+            began = time.thread_time()
             try:
                 sock, _ = self._listener.accept()
             except OSError:
-                return  # nobody is left, or there is no room for one more just now
+                break  # nobody is left, or there is no room for one more just now
             try:
                 sock.setblocking(False)
                 peer = peer_of(sock)
@@ -145,30 +147,48 @@ class Server:
                 with suppress(OSError):
                     sock.send(encode({"error": BUSY, "parameters": {"text": "too many connections"}}))
                 sock.close()
-                self._selector.unregister(self._listener)
-                self._shut_until = time.monotonic() + BREATH
-                return
+                turned_away = True
+                self._bounds.charge(peer.uid, time.thread_time() - began)
+                continue
             connection = Connection(sock, peer, self._wake, self._patience)
             self._connections.add(connection)
             self._selector.register(sock, selectors.EVENT_READ, connection)
+            self._charge(connection, began)
+        if turned_away:
+            self._selector.unregister(self._listener)
+            self._shut_until = time.monotonic() + BREATH
 
     def _wake(self, connection: Connection) -> None:
         self._changed.put(connection)
         os.eventfd_write(self._bell, 1)
 
-    def _attend(self, connection: Connection, events: int) -> None:
+    def _attend(self, connection: Connection, events: int = 0) -> None:
         if connection.closed:
             return
+        began = time.thread_time()
+        may_say = events & selectors.EVENT_READ and not self._bounds.debt(connection.peer.uid)
         # While a call is answered nothing is read but the end: who has left need not be answered.
-        if events & selectors.EVENT_READ and not connection.receive():
+        if may_say and not connection.receive():
             self._drop(connection)
         else:
             self._look_at(connection)
+        self._charge(connection, began)
+
+    def _charge(self, connection: Connection, began: float) -> None:
+        """For what was done since. Whoever has had too much is not listened to for a while."""
+        self._bounds.charge(connection.peer.uid, time.thread_time() - began)
+        pause = self._bounds.debt(connection.peer.uid)
+        if pause and not connection.closed:
+            self._put_off(connection, pause)
+            self._listen_to(connection)
+
+    def _put_off(self, connection: Connection, pause: float) -> None:
+        moment = max(self._later.get(connection, 0.0), time.monotonic() + pause)
+        self._later[connection] = moment
+        connection.put_off(moment)
 
     def _look_at(self, connection: Connection) -> None:
         """Write what can be written, and take the next call."""
-        if connection.closed:
-            return
         if not connection.write():
             self._drop(connection)
             return
@@ -183,7 +203,10 @@ class Server:
                 connection.socket.send(encode(refusal))
             self._drop(connection)
             return
-        wanted = 0 if connection.full else selectors.EVENT_READ
+        self._listen_to(connection)
+
+    def _listen_to(self, connection: Connection) -> None:
+        wanted = 0 if connection.full or connection in self._later else selectors.EVENT_READ
         wanted |= selectors.EVENT_WRITE if connection.wants_to_write else 0
         self._want(connection, wanted)
 
@@ -203,8 +226,7 @@ class Server:
             return
         pause = self._bounds.spend(connection.peer.uid)
         if pause:
-            self._later[connection] = time.monotonic() + pause
-            connection.put_off(self._later[connection])
+            self._put_off(connection, pause)
             return
         call = decode(connection, connection.take_frame())
         connection.busy = True

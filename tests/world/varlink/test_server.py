@@ -23,6 +23,9 @@ from jobschedd.world.varlink.call import MOST_BYTES, NotACall, decode
 PATIENCE = 30.0
 
 
+BUSY = {"error": "io.jobschedd.Busy", "parameters": {"text": "too many connections"}}
+
+
 class Toy:
     """A service of a few methods."""
 
@@ -368,16 +371,40 @@ def test_a_thousand_calls_in_a_row_are_answered_if_not_at_once(hall: Hall) -> No
 
 
 @pytest.mark.fault("A36")
+def test_who_has_had_too_much_is_not_even_listened_to(hall: Hall) -> None:
+    caller = hall.caller()
+    assert caller.ask("echo") == {"parameters": {}}
+    hall.server._bounds.charge(os.geteuid(), 0.5)
+    pause = hall.server._bounds.debt(os.geteuid())
+    assert pause > 0.5
+    began = time.monotonic()
+    caller.socket.sendall(b"x" * MOST_BYTES)
+    answer = caller.hear()
+    assert answer is not None
+    assert answer["error"] == "io.jobschedd.CannotRead"
+    assert time.monotonic() - began > pause - 0.1
+
+
+@pytest.mark.fault("A36")
+def test_those_who_are_turned_away_hold_up_root_for_a_moment_only(hall: Hall) -> None:
+    kept = [hall.caller() for _ in range(MOST)]
+    assert kept[-1].ask("echo") == {"parameters": {}}
+    began = time.monotonic()
+    knocking = [hall.caller() for _ in range(100)]
+    assert [caller.hear() for caller in knocking] == [BUSY] * 100
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.fault("A36")
 def test_connections_without_number_are_turned_away_with_a_word(hall: Hall) -> None:
     kept = [hall.caller() for _ in range(MOST)]
     assert kept[-1].ask("echo") == {"parameters": {}}
     refused = hall.caller()
-    answer = refused.hear()
-    assert answer == {"error": "io.jobschedd.Busy", "parameters": {"text": "too many connections"}}
+    assert refused.hear() == BUSY
     assert refused.hear() is None
     kept[0].socket.close()
     deadline = time.monotonic() + PATIENCE
-    while (answer := hall.caller().ask("echo")) != {"parameters": {}}:
+    while hall.caller().ask("echo") != {"parameters": {}}:
         assert time.monotonic() < deadline
 
 

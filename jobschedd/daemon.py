@@ -132,6 +132,8 @@ class Daemon:
         try:
             self._watches.open()
             self._runner.open(past.open)
+            # All that is loaded stays: the collector would walk it again and again and find nothing.
+            gc.disable()
             threading.Thread(target=scheduler.run, name="scheduler", daemon=True).start()
             self._loader.start()
             control = open_socket(
@@ -205,9 +207,9 @@ class Daemon:
         if self._ready:
             self._log(event.DaemonReloaded(status.jobs, status.problems))
         else:
-            # What was loaded stays; the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
+            gc.enable()
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
         again = self._reloads.end(status)

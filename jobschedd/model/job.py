@@ -165,8 +165,6 @@ def known_keys(place: Place, values: dict[str, Any]) -> list[str]:
     return [item.name for item in fields(model)] if model else []
 
 
-"""Keys whose effect is still to come, with the values that change nothing. Others are refused, never ignored."""
-
 NO_LIMITS = Limits()
 
 JOB = TypeAdapter(Job)

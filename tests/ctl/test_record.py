@@ -314,7 +314,8 @@ def test_a_run_that_waits_is_explained_and_says_for_what(written: Written, said:
     written.write(
         Waits(Held(run, EIGHT + HOUR, None, "overlap: the last run has to end first")), Alive(EIGHT + 2 * HOUR)
     )
-    assert "It waits: overlap: the last run has to end first." in " ".join(said("why", "backup")[1].split())
+    told = said("why", "backup", "--at", "2026-11-23 09:00")[1]
+    assert "It waits: overlap: the last run has to end first." in " ".join(told.split())
     assert "waiting" in said("history", "backup")[1]
     code, told = said("audit")
     assert code == 0, told

@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -80,6 +81,11 @@ def test_day_of_month_and_day_of_week_are_both_when_one_begins_with_a_star() -> 
         ("0 0 * * 5-7", "0 0 * * 5,6,0"),
         ("0 0 * * 7-2", "0 0 * * 0,1,2"),
         ("0 0 * * 1/3", "0 0 * * 1,4,0"),  # to Sunday
+        ("0 0 *,3 * *", "0 0 * * *"),  # a star among others is nothing, to croniter
+        ("0 0 l,* * *", "0 0 1-31 * *"),
+        ("*,30 6 * * *", "* 6 * * *"),
+        ("0 0 * * 3,*", "0 0 * * *"),
+        ("0 0 3,*/10,31 * *", "0 0 1,3,11,21,31 * *"),
     ],
 )
 def test_what_croniter_reads_in_its_own_way_is_spelled_out_before(text: str, plain: str) -> None:
@@ -106,7 +112,7 @@ def test_a_timestamp_is_due_once() -> None:
         "R * * * *", "R(1-5) * * * *", "@fortnightly", "@daily 5", "@reboot@reboot", "2026-13-01T00:00:00Z",
         "2026-01-01", "1969-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "2026-01-01T25:00:00Z", "1," * 200 + "1 * * * *",
         [], [["@daily"]], ["@daily", "x"], ["@daily"] * 9, None, 5, {}, {"cron": 5}, {"cron": "* * * * *", "seconds": "middle"},
-        {"cron": "* * * * *", "seconds": "first"}, "* * * * mon#1,tue", "H(1-60) * * * *", "* * H(1-29) * *", "* * * * H(0-7)",
+        {"cron": "* * * * *", "seconds": "first"}, "* * * * mon#1,tue", "* * * * */2,l5", "H(1-60) * * * *", "* * H(1-29) * *", "* * * * H(0-7)",
         "H(5-4) * * * *", "H-5 * * * *", "H/0 * * * *", "H/61 * * * *", "h(1) * * * *", "@every", "@every 0s", "@every 999ms",
         "@every -5s", "@every 5 parsecs", "@every 101y", "@everyone", "@reboot 5", "R/2026-01-01T00:00:00Z",
         "R/2026-01-01T00:00:00Z/P", "R/2026-01-01T00:00:00Z/PT", "R/2026-01-01T00:00:00Z/P0D", "R/2026-01-01T00:00:00Z/PT0.5S",
@@ -314,45 +320,57 @@ def test_no_expression_is_read_or_walked_for_long() -> None:
     for text in hostile:
         for zone in ("Europe/Berlin", "Africa/Casablanca", "Australia/Lord_Howe"):
             made, spent = timed(lambda text=text, zone=zone: parse_schedule(text, ZoneInfo(zone), "job"))
-            assert spent < 0.010, text
+            assert spent < MOST, text
             moment: int | None = at("2026-11-23 08:00")
             while made is not None and moment is not None and moment < at("2075-01-01 00:00"):
-                moment, spent = timed(lambda made=made, moment=moment: made.next(moment))
-                assert spent < 0.010, text
+                moment, spent = timed(lambda made, moment=moment: made.next(moment), lambda made=made: deepcopy(made))
+                assert spent < MOST, text
                 moment = None if moment is None else moment + 9 * 366 * DAY
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it gives, None where it is refused, and the CPU it takes, seconds: with nothing remembered, undisturbed."""
+MOST = 0.010
+"""Seconds of a processor that any question may take."""
+
+
+def timed(work: Callable[..., Any], *make: Callable[[], Any]) -> tuple[Any, float]:
+    """What it gives, None where it is refused, and the CPU it takes, seconds: with nothing remembered, undisturbed.
+
+    `make`: what it is called with, made anew each time, as schedules remember too. Whoever else uses the processor's caches makes it take several times as long: it is tried until it was let be.
+    """
     best = 1.0
-    for _ in range(3):
-        for memo in (expression._parse, zone_table._piece, recurring._next, interval._next):
+    for _ in range(12):
+        fresh = [new() for new in make]
+        for memo in (expression._parse, zone_table._piece, recurring._next, interval._next, owed):
             memo.cache_clear()
         gc.collect()
         gc.disable()
         began = time.thread_time()
         try:
-            found = work()
+            found = work(*fresh)
         except ValueError:
             found = None
         best = min(best, time.thread_time() - began)
         gc.enable()
+        if best < MOST:
+            break
     return found, best
 
 
 def test_a_job_excepted_on_all_its_days_is_walked_in_bounded_time() -> None:
     days = [str(date(2026, 1, 1) + timedelta(days=7 * n)) for n in range(100)]
-    made = definition("a", [f"{n} 0 * * 4" for n in range(8)], **{"except": days, "from": "2026-01-01"}).schedule
-    assert made is not None
-    found, spent = timed(lambda: made.next(at("2026-01-01 00:00")))
-    assert (local(found)[:10], spent < 0.010) == ("2027-12-02", True)
+    keys = {"except": days, "from": "2026-01-01"}
+    found, spent = timed(
+        lambda made: made.next(at("2026-01-01 00:00")),
+        lambda: definition("a", [f"{n} 0 * * 4" for n in range(8)], **keys).schedule,
+    )
+    assert (local(found)[:10], spent < MOST) == ("2027-12-02", True)
 
 
 @pytest.mark.fault("A19")
 @pytest.mark.parametrize(("text", "zone"), [("* 2 * 3 l0", "Europe/Berlin"), ("*/20 1 * 3 l0", "Europe/Dublin")])
 def test_an_expression_whose_every_time_daylight_saving_skips_is_refused_soon(text: str, zone: str) -> None:
     made, spent = timed(lambda: parse_schedule(text, ZoneInfo(zone)))
-    assert (made, spent < 0.010) == (None, True)
+    assert (made, spent < MOST) == (None, True)
     with pytest.raises(ValueError, match=f"daylight saving in {zone} skips every time"):
         parse_schedule([text, "@hourly"], ZoneInfo(zone))
     assert parse_schedule(text, ZoneInfo("UTC")).next(0)
@@ -374,8 +392,10 @@ def test_what_a_list_owes_is_found_in_bounded_time(schedules: list[str], missed:
     made = parse_schedule(schedules, ZoneInfo("Europe/Berlin"))
     first = made.next(now - missed)
     assert first is not None
-    due, spent = timed(lambda: first <= now and owed(made, first, now, catch_up=50 * 366 * DAY))
-    assert spent < 0.010
+    due, spent = timed(
+        lambda made: first <= now and owed(made, first, now, catch_up=50 * 366 * DAY), lambda: deepcopy(made)
+    )
+    assert spent < MOST
     if due:
         assert made.next(due.runs.last) > now >= due.runs.last
 
@@ -383,7 +403,7 @@ def test_what_a_list_owes_is_found_in_bounded_time(schedules: list[str], missed:
 def test_one_day_in_each_of_a_hundred_years_is_looked_at_in_bounded_time() -> None:
     off = [f"{year}-12-25" for year in range(2026, 2126)]
     made, spent = timed(lambda: definition("a", "0 0 25 12 *", timezone="Europe/Berlin", **{"except": off}))
-    assert spent < 0.010
+    assert spent < MOST
     assert local(made.schedule.next(0))[:4] == "1970"
 
 
@@ -400,6 +420,6 @@ def test_a_list_answers_the_same_whatever_it_was_asked_before() -> None:
 def test_the_seconds_of_a_fold_are_not_walked_one_by_one() -> None:
     made = parse_schedule("0-59 0-23 * * * 0-59", ZoneInfo("Europe/Berlin"))
     second_pass = at("2026-10-25 01:00:00")
-    found, spent = timed(lambda: made.next(second_pass))
-    assert (found, spent < 0.010) == (second_pass + HOUR, True)  # 03:00:00
+    found, spent = timed(lambda made: made.next(second_pass), lambda: deepcopy(made))
+    assert (found, spent < MOST) == (second_pass + HOUR, True)  # 03:00:00
     assert made.next(second_pass - MINUTE) == second_pass - MINUTE + SECOND

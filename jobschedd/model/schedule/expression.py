@@ -1,4 +1,4 @@
-"""Reads a cron expression. croniter expands the fields; the grammar in front of it is ours.
+"""Reads a cron expression. The grammar is ours; croniter expands what is more than numbers.
 
 croniter is the dialect, but not all of it can be believed: `5-5` is everything to it, a range that wraps steps
 out of phase, `W` swallows the other day field, `R` is redrawn at each start and its `H` knows 240 of a day's 1,440
@@ -11,11 +11,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from croniter import croniter
 
 from jobschedd.model.schedule.cron import Cron
 from jobschedd.model.span import show_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_LENGTH = 256
 """croniter takes seconds over a megabyte of `1,`; nobody means more than this."""
@@ -82,24 +86,26 @@ def _parse(text: str, seconds_first: bool, job_id: str | None) -> Cron:
         if len(words) != 6:
             raise ValueError(f'cannot find the seconds in {show_value(text)}; "seconds" goes with six fields')
         words = [*words[1:], words[0]]
-    plain = [
-        # Each item once: a text of 256 characters can say each value forty times.
-        ",".join(dict.fromkeys(",".join(_plain(field, item, text, job_id) for item in word.split(",")).split(",")))
-        for field, word in zip(_FIELDS, words, strict=False)
-    ]
+    named, special = zip(
+        *(_read(field, word, text, job_id) for field, word in zip(_FIELDS, words, strict=False)), strict=True
+    )
     try:
-        expanded, nth = croniter.expand(" ".join(plain))
+        expanded, nth = croniter.expand(" ".join(items or "*" for items in special))
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"cannot read {show_value(text)} as a cron expression: {error}; {FIELDS_FORM}") from None
+    masks = [
+        numbers | (_mask(values, field) if items else 0)
+        for field, numbers, items, values in zip(_FIELDS, named, special, expanded, strict=False)
+    ]
     cron = Cron(
         text=text,
-        seconds=_mask(expanded[5], 0, 59) if len(expanded) > 5 else 1,
-        minutes=_mask(expanded[0], 0, 59),
-        hours=_mask(expanded[1], 0, 23),
-        days=_mask(expanded[2], 1, 31),
-        months=_mask(expanded[3], 1, 12),
-        weekdays=_mask([day for day in expanded[4] if day not in nth], 0, 6),
-        last_day="l" in expanded[2],
+        seconds=masks[5] if len(masks) > 5 else 1,
+        minutes=masks[0],
+        hours=masks[1],
+        days=masks[2],
+        months=masks[3],
+        weekdays=masks[4] & ~sum(1 << day for day in nth),
+        last_day="l" in special[2].split(","),
         nth=tuple(sorted((day, 0 if n == "l" else n) for day, which in nth.items() for n in which)),
         both_days=words[2][0] in "*?" or words[4][0] in "*?",
         follows_clock=words[0].startswith("*") or words[1].startswith("*"),
@@ -109,14 +115,35 @@ def _parse(text: str, seconds_first: bool, job_id: str | None) -> Cron:
     return cron
 
 
-def _mask(values: list[int | str], low: int, high: int) -> int:
+def _mask(values: list[int | str], field: _Field) -> int:
     if values == ["*"]:
-        return (1 << high + 1) - (1 << low)
+        high = 6 if field is _DAY_OF_WEEK else field.high
+        return (1 << high + 1) - (1 << field.low)
     return sum(1 << value for value in values if isinstance(value, int))
 
 
-def _plain(field: _Field, item: str, text: str, job_id: str | None) -> str:
-    """One item of a field, with everything spelled out that croniter reads in another way than cron's users do."""
+def _read(field: _Field, word: str, text: str, job_id: str | None) -> tuple[int, str]:
+    """The numbers that a field names, as bits, and its other items, which croniter reads."""
+    numbers, special = 0, []
+    for item in dict.fromkeys(word.split(",")):  # each once: a text of 256 characters can say each forty times
+        plain = _plain(field, item, text, job_id)
+        if not isinstance(plain, str):
+            numbers |= sum({1 << (number % 7 if field is _DAY_OF_WEEK else number) for number in plain})
+        elif plain == "*" != word:
+            numbers |= _mask(["*"], field)  # croniter would take `*,3` for `3`
+        else:
+            special.append(plain)
+    of_month = {item for item in special if item[0] != "*"}
+    if field is _DAY_OF_WEEK and of_month and (numbers or len(special) > len(of_month)):
+        raise ValueError(
+            f"cannot read {show_value(word)} as the day of week in {show_value(text)}: days of the week and of the month;"
+            ' write "mon,fri" or "mon#1,fri#3", or a list of two schedules: ["0 9 * * mon", "0 9 * * fri#3"]'
+        )
+    return numbers, ",".join(special)
+
+
+def _plain(field: _Field, item: str, text: str, job_id: str | None) -> str | Iterable[int]:
+    """One item of a field: its numbers, or what croniter reads as it is meant."""
     try:
         if field is _DAY_OF_MONTH and item == "l":
             return item
@@ -129,7 +156,9 @@ def _plain(field: _Field, item: str, text: str, job_id: str | None) -> str:
         raise ValueError(f"cannot read {show_value(item)} as the {field.name} in {show_value(text)}; {error}") from None
 
 
-def _plain_item(field: _Field, item: str) -> str:
+def _plain_item(field: _Field, item: str) -> str | Iterable[int]:
+    if (number := _number(field, item)) is not None:
+        return (number,)
     form = f"write {field.low} to {field.high}" + (f" or {field.names[0]} to {field.names[-1]}" if field.names else "")
     if item[:1] == "r" and not item[1:2].isalpha():
         raise ValueError(f"R: random instants could not be audited; H is as even, and stable; {form}")
@@ -168,7 +197,7 @@ def _plain_weekday(item: str) -> str | None:
     return f"{day % 7}#{match['nth']}" if "#" in item else f"l{day % 7}"
 
 
-def _plain_hash(field: _Field, match: re.Match[str], job_id: str | None) -> str:
+def _plain_hash(field: _Field, match: re.Match[str], job_id: str | None) -> Iterable[int]:
     """`h`, `h(1-4)`: a value that the job's id chooses. `h/15`: every 15th from one of the first 15 on."""
     step = _step(field, match)
     first = field.low if match["first"] is None else _number(field, match["first"])
@@ -180,18 +209,18 @@ def _plain_hash(field: _Field, match: re.Match[str], job_id: str | None) -> str:
     number = int.from_bytes(sha256(f"{job_id}\0{field.name}".encode()).digest()[:8])
     size = last - first + 1
     if match["step"] is None:
-        return str(first + number % size)
-    return ",".join(map(str, range(first + number % min(step, size), last + 1, step)))
+        return (first + number % size,)
+    return range(first + number % min(step, size), last + 1, step)
 
 
-def _plain_range(field: _Field, first: int, last: int, step: int) -> str:
-    """A range as a list. One that wraps (`22-3`, `fri-mon`) goes on from the low end in step."""
+def _plain_range(field: _Field, first: int, last: int, step: int) -> Iterable[int]:
+    """The numbers of a range. One that wraps (`22-3`, `fri-mon`) goes on from the low end in step."""
     if field is _DAY_OF_WEEK and first > last:
         first, last = first % 7, last % 7
     size = 7 if field is _DAY_OF_WEEK else field.high - field.low + 1
     length = last - first if last >= first else last - first + size
     values = (first + offset for offset in range(0, length + 1, step))
-    return ",".join(str(value if value <= field.high else value - size) for value in values)
+    return (value if value <= field.high else value - size for value in values)
 
 
 def _number(field: _Field, word: str) -> int | None:

@@ -87,8 +87,8 @@ class Layers:
         return dict.fromkeys(keys, Hint.DIFFERS)
 
     def look_at(self, looks: Looks, *, force: bool) -> Iterator[FileChange]:
-        for (number, name), hint in sorted(looks.items()):
-            change = self._look(self.directories[number], name, hint, force=force)
+        for number, name in sorted(looks):
+            change = self._look(self.directories[number], name, looks[number, name], force=force)
             if change is not None:
                 yield change
 

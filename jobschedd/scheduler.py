@@ -167,11 +167,13 @@ class Scheduler:
     def handle(self, received: message.Message, now: Instant) -> None:
         """Take in one message."""
         match received:
-            case message.JobsChanged(changes):
+            case message.JobsChanged(changes, taken):
                 for change in changes:
                     for effect in self._catalog.apply(change):
                         self._follow(effect, now, bulk=len(changes) > BULK)
                 self._dispatch.timetable.forget(now, self._catalog, len(self._catalog))
+                if taken is not None:
+                    taken.put(None)
             case (
                 message.RunnerFound()
                 | message.RunStarted()

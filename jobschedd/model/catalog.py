@@ -109,7 +109,7 @@ class Catalog:
     def apply(self, change: FileChange) -> list[Effect]:
         """Take in what one file says now."""
         effects = self._apply(change)
-        if any(isinstance(effect, Added | Removed) for effect in effects):
+        if self._circular and any(isinstance(effect, Added | Removed) for effect in effects):
             for name, waiting in list(self._circular.items()):
                 if name != change.name:
                     effects += self._apply(waiting)

@@ -64,6 +64,8 @@ class Chain:
 
         So it costs no more than twice the smaller side: 100,000 jobs in a row may be put in any order.
         """
+        if not after:
+            return None
         causes = {link.job for link in after}
         forward = _search([job_id], lambda step: self._followers.get(step, {}), causes)
         backward = _search(sorted(causes), self._causes, {job_id})

@@ -73,8 +73,7 @@ def _read_json(text: str) -> Any:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(text)
     try:
-        # NaN and 1e400 come out as floats that _check_finite finds, with their place.
-        values = json.loads(text, object_pairs_hook=_unique, parse_float=_number, parse_constant=_number)
+        values = _STRICT.decode(text)
     except json.JSONDecodeError as error:
         raise BadFile(
             Problem("", f"cannot read the file as JSON: {error.msg}", error.lineno, error.colno),
@@ -107,8 +106,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _number(digits: str) -> float:
-    return float(digits)
+# NaN comes out as a float, as 1e400 does: _check_finite finds both, with their place.
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=float)
 
 
 def _check_finite(value: Any, place: Place) -> None:

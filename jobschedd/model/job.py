@@ -219,10 +219,13 @@ def parse(name: str, path: str, data: bytes, defaults: Defaults) -> Definition:
 TERMS = ("enabled", "schedule", "timezone", "from", "until", "except", "catch_up", "coalesce")
 
 
+_write_terms = json.JSONEncoder(sort_keys=True).encode
+
+
 def _terms(values: dict[str, Any], defaults: Defaults) -> str:
     terms = {"timezone": defaults.zone.key} | {key: values[key] for key in TERMS if key in values}
     # Thousands of jobs say the same few things.
-    return intern(json.dumps(terms, sort_keys=True))
+    return intern(_write_terms(terms))
 
 
 def read_terms(job_id: str, terms: str, zones: Callable[[str], ZoneInfo]) -> Definition:

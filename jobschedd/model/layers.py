@@ -24,4 +24,7 @@ def is_job_file(name: str) -> bool:
 
 def winner(name: str, layers: Sequence[Container[str]]) -> int | None:
     """The highest layer that has the name; None: no layer has it."""
-    return next((layer for layer, names in enumerate(layers) if name in names), None)
+    for layer, names in enumerate(layers):
+        if name in names:
+            return layer
+    return None

@@ -36,6 +36,8 @@ class FileChange:
 @dataclass(frozen=True, slots=True)
 class JobsChanged:
     changes: tuple[FileChange, ...]
+    taken: Reply[None] | None = None
+    """Told when all of them have been taken in."""
 
 
 @dataclass(frozen=True, slots=True)

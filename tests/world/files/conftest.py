@@ -27,12 +27,21 @@ def parse_plainly(name: str, path: str, data: bytes) -> Definition:
     return parse(name, path, data, Defaults())
 
 
+class Inbox(SimpleQueue[Message]):
+    """The scheduler's, which takes in at once."""
+
+    def put(self, item: Message, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        if isinstance(item, JobsChanged) and item.taken is not None:
+            item.taken.put(None)
+
+
 class Files:
     """A loader, and what it has said so far as the state it adds up to."""
 
     def __init__(self, *directories: Path, rescan_every: int = 5 * MINUTE) -> None:
         self.directory = directories[0]
-        self.inbox: SimpleQueue[Message] = SimpleQueue()
+        self.inbox = Inbox()
         self.events: SimpleQueue[Event] = SimpleQueue()
         self.jobs: dict[str, str] = {}
         """By file name: the description of the job in force."""

@@ -24,7 +24,7 @@ from jobschedd.runner.wire import Frames
 from tests.conftest import job_file
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="the rule is root's")
-PATIENCE = 30.0
+PATIENCE = 90.0
 EVERY_SECOND = "* * * * * *"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 Instant = int
 """Microseconds since the epoch, UTC. Durations are microseconds too."""
@@ -17,17 +18,23 @@ DAY = 24 * HOUR
 
 def show_instant(instant: Instant) -> str:
     """RFC 3339 in UTC, with as many digits as the instant has."""
-    moment = datetime.fromtimestamp(instant // SECOND, UTC).replace(microsecond=instant % SECOND, tzinfo=None)
-    return moment.isoformat() + "Z"
+    second, fraction = divmod(instant, SECOND)
+    return f"{_show_second(second)}.{fraction:06}Z" if fraction else f"{_show_second(second)}Z"
+
+
+@lru_cache(maxsize=1_024)
+def _show_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
 
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 def make_run_id(moment: Instant, chance: int) -> str:
     """A ULID: 48 bits of milliseconds and 80 of chance in Crockford's base 32; sorts by time."""
     number = moment // 1_000 << 80 | chance
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 class Cause(StrEnum):

@@ -71,7 +71,7 @@ class Ready:
         self._group = group
         self._spawn: Spawn | None = None
         self._program = order["argv"][0]
-        with _as_refusal(self._program):
+        with _AsRefusal(self._program):
             self._input = _standard_input(order["stdin"])
         try:
             self._prepare(output)
@@ -83,7 +83,7 @@ class Ready:
         order = self._order
         plain = all(order[key] == value for key, value in PLAIN.items())
         if plain and (self._group is None or CAN_ENTER_CGROUP):
-            with _as_refusal(self._program):
+            with _AsRefusal(self._program):
                 program = Program(self._program, order["argv"], environment(order, look_up(order), {}))
                 self._program = program.name
                 self._spawn = Spawn(program, (self._input, output, output), self._group)
@@ -91,7 +91,7 @@ class Ready:
         identity = _known.get(_who(order))
         known = None
         if identity is not None and not order["env_file"] and not order["pam_session"]:
-            with _as_refusal(self._program):
+            with _AsRefusal(self._program):
                 known = Program(self._program, order["argv"], environment(order, identity, {}))
         self._plan = Plan(order, self._input, output, identity, known, os.getpid())
         # Born in that cgroup: there is no moment at which it is, or forks, anywhere else.
@@ -105,9 +105,13 @@ class Ready:
         """
         if self._spawn is None:
             return self._fork()
-        with _as_refusal(self._program), _umask(self._order["umask"]):
-            await_moment(self._order["moment"])
-            return self._spawn.start(), None
+        ours = os.umask(self._order["umask"])
+        try:
+            with _AsRefusal(self._program):
+                await_moment(self._order["moment"])
+                return self._spawn.start(), None
+        finally:
+            os.umask(ours)
 
     def _fork(self) -> tuple[int, int]:
         """Fork without Python's hooks: this process has one thread and nothing that a fork disturbs, and they copy pages.
@@ -124,7 +128,7 @@ class Ready:
             become(self._plan, its)
         try:
             if child < 0:
-                with _as_refusal(self._program):
+                with _AsRefusal(self._program):
                     child = _fork_otherwise(lambda: become(self._plan, its), self._group)
         except BaseException:
             os.close(ours)
@@ -137,17 +141,24 @@ class Ready:
         os.close(self._input)
 
 
-@contextmanager
-def _as_refusal(program: str) -> Iterator[None]:
-    """What the kernel says, in the words of the contract."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise NoRoom from error
-        raise CannotStart(reason(error, program)) from None
-    except ValueError as error:  # a NUL byte; the model refuses it, this is the last line
-        raise CannotStart(f"{error}") from None
+class _AsRefusal:
+    """What the kernel says, in the words of the contract. No generator: it stands around each start."""
+
+    __slots__ = ("_program",)
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            if error.errno in NO_ROOM:
+                raise NoRoom from error
+            raise CannotStart(reason(error, self._program)) from None
+        if isinstance(error, ValueError):  # a NUL byte; the model refuses it, this is the last line
+            raise CannotStart(f"{error}") from None
 
 
 def _who(order: dict[str, Any]) -> tuple[Any, ...]:
@@ -184,15 +195,6 @@ def _standard_input(text: str | None) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-@contextmanager
-def _umask(mask: int) -> Iterator[None]:
-    ours = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(ours)
 
 
 @contextmanager

@@ -54,23 +54,38 @@ def _find(program: str, path: str) -> str:
     return next((place for place in places if os.access(place, os.X_OK) and not os.path.isdir(place)), program)
 
 
+def _check(number: int) -> None:
+    if number:
+        raise OSError(number, os.strerror(number))
+
+
+def _attributes(group: int | None) -> ctypes.Array[ctypes.c_char]:
+    """What a program is born with."""
+    made = ctypes.create_string_buffer(_ROOM)
+    _check(_libc.posix_spawnattr_init(made))
+    _check(_libc.posix_spawnattr_setsigdefault(made, _ALL_SIGNALS))
+    _check(_libc.posix_spawnattr_setsigmask(made, _NO_SIGNALS))
+    flags = _SETSIGDEF | _SETSIGMASK | _SETSID
+    if group is not None:
+        _check(_libc.posix_spawnattr_setcgroup_np(made, group))
+        flags |= _SETCGROUP
+    _check(_libc.posix_spawnattr_setflags(made, ctypes.c_short(flags)))
+    return made
+
+
+_PLAIN = _attributes(None)
+"""Of all that have no cgroup: nothing in it is a run's own."""
+
+
 class Spawn:
     """A start that is prepared: all that is left is one call."""
 
     def __init__(self, program: Program, descriptors: Sequence[int], group: int | None = None) -> None:
         """`descriptors`: what is to be 0, 1 and 2. `group`: the directory of a cgroup."""
         self._program = program
-        self._attributes = ctypes.create_string_buffer(_ROOM)
+        self._attributes = _attributes(group) if group is not None else _PLAIN
         self._actions = ctypes.create_string_buffer(_ROOM)
-        _check(_libc.posix_spawnattr_init(self._attributes))
         _check(_libc.posix_spawn_file_actions_init(self._actions))
-        _check(_libc.posix_spawnattr_setsigdefault(self._attributes, _ALL_SIGNALS))
-        _check(_libc.posix_spawnattr_setsigmask(self._attributes, _NO_SIGNALS))
-        flags = _SETSIGDEF | _SETSIGMASK | _SETSID
-        if group is not None:
-            _check(_libc.posix_spawnattr_setcgroup_np(self._attributes, group))
-            flags |= _SETCGROUP
-        _check(_libc.posix_spawnattr_setflags(self._attributes, ctypes.c_short(flags)))
         for number, descriptor in enumerate(descriptors):
             _check(_libc.posix_spawn_file_actions_adddup2(self._actions, descriptor, number))
 
@@ -84,9 +99,5 @@ class Spawn:
 
     def __del__(self) -> None:
         _libc.posix_spawn_file_actions_destroy(self._actions)
-        _libc.posix_spawnattr_destroy(self._attributes)
-
-
-def _check(number: int) -> None:
-    if number:
-        raise OSError(number, os.strerror(number))
+        if self._attributes is not _PLAIN:
+            _libc.posix_spawnattr_destroy(self._attributes)

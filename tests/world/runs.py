@@ -19,7 +19,7 @@ from jobschedd.world.clock import SystemClock
 from jobschedd.world.runs import RunnerProcess
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start runs as somebody else")
-PATIENCE = 20.0
+PATIENCE = 90.0
 SHELL = ("/bin/sh", "-c")
 M = TypeVar("M")
 

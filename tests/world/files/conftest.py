@@ -20,7 +20,7 @@ from jobschedd.world.clock import SystemClock
 from jobschedd.world.files.loader import Loader
 from tests.conftest import job_file
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def parse_plainly(name: str, path: str, data: bytes) -> Definition:

@@ -16,7 +16,7 @@ from jobschedd.model.run import MINUTE
 from jobschedd.world.clock import SystemClock
 from jobschedd.world.watch import FileWatches
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 SETTLE = "20ms"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ RATE = 200.0
 
 COST = 1_200.0
 """Calls that a second of a processor is worth: one user has a sixth of one, in the long run."""
+
+COST_OF_OURS = 300.0
+"""To root and to whose instance it is, who list ten thousand jobs again and again: two thirds of one."""
 
 BURST = 400.0
 """Calls that are taken at once, of one who has not called for a while."""
@@ -93,7 +97,7 @@ class Bounds:
     def charge(self, uid: int, seconds: float) -> None:
         """What was done for this user has taken that much of a processor."""
         with self._lock:
-            self._purse(uid).calls -= seconds * COST
+            self._purse(uid).calls -= seconds * (COST_OF_OURS if uid in (0, os.geteuid()) else COST)
 
     def debt(self, uid: int) -> float:
         """The seconds for which nothing more is done for this user."""

@@ -357,6 +357,8 @@ def test_calls_that_cost_much_are_paid_for() -> None:
     bounds.charge(1000, 10.0)
     assert bounds.spend(1000) > 10
     assert bounds.spend(1001) == 0
+    bounds.charge(0, 10.0)
+    assert 10 < bounds.spend(0) < 20, "root pays too, but less"
 
 
 @pytest.mark.fault("A36")
@@ -374,7 +376,7 @@ def test_a_thousand_calls_in_a_row_are_answered_if_not_at_once(hall: Hall) -> No
 def test_who_has_had_too_much_is_not_even_listened_to(hall: Hall) -> None:
     caller = hall.caller()
     assert caller.ask("echo") == {"parameters": {}}
-    hall.server._bounds.charge(os.geteuid(), 0.5)
+    hall.server._bounds.charge(os.geteuid(), 2.0)
     pause = hall.server._bounds.debt(os.geteuid())
     assert pause > 0.5
     began = time.monotonic()

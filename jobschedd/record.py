@@ -40,8 +40,10 @@ HEARTBEAT = 5 * MINUTE
 
 
 TIDY_EVERY = HOUR
-TIDY_NEXT = SECOND // 10
-"""When there is more to delete than was deleted at once."""
+TIDY_NEXT = 30_000
+"""When there is more to delete than was deleted at once; and as long before the next start nothing is: a piece takes
+some 8 milliseconds, and a start is claimed at most 20 ahead.
+"""
 
 
 class Record:

@@ -15,7 +15,7 @@ import pytest
 from jobschedd.model.error import CannotRun
 from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended, Passed, RecordFailed
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
-from jobschedd.world.store import Marker, SqliteStore, record_path
+from jobschedd.world.store import Marker, SqliteStore, record_path, tidying
 from jobschedd.world.store.reading import Reader, UnreadableRecord
 from tests.conftest import at, at_most
 
@@ -345,6 +345,25 @@ def test_a_piece_of_tidying_takes_milliseconds(store: SqliteStore) -> None:
     )
     with at_most(0.05):
         assert store.tidy(NOW, 1_000)
+
+
+def test_jobs_without_rows_are_not_looked_at_one_by_one(store: SqliteStore) -> None:
+    store.write([Defined(f"job-{n}", "d", "p", "{}", 0, NOW) for n in range(1_000)])
+    assert tidy(store, NOW - 90 * DAY, 1_000) == 1
+
+
+def test_a_piece_that_took_long_leaves_the_rest_to_the_next(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ending(0, None, 0, 0)
+    for job in ("a", "b"):
+        runs = [run(job, NOW + n * SECOND, n) for n in range(30)]
+        store.write([Claimed(made) for made in runs])
+        store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, ended) for made in runs])
+    monkeypatch.setattr(tidying, "PIECE", 0.0)  # the first row takes too long
+    assert tidy(store, NOW - 90 * DAY, 10) > 40
+    with Reader(store._path) as reader:
+        assert [len(reader.history(job, 99)) for job in ("a", "b")] == [10, 10]
 
 
 def test_the_record_is_where_the_setting_says() -> None:

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 Query = Callable[..., sqlite3.Cursor]
 
 CHUNK = 200
-"""Rows that are deleted at once: some milliseconds."""
+"""Rows that are deleted at once at most."""
 
 PIECE = 0.005
-"""Seconds that rows are counted for at once."""
+"""Seconds that rows are looked for at once, and then deleted."""
+
+FEW = 16
+"""Pages that are given back to the disk at once."""
 
 MANY = 100
 """New rows of a job after which its number is looked at."""
@@ -49,24 +52,29 @@ class Tidying:
             runs = query(SQL.old_runs, (oldest, CHUNK)).fetchall()
             passed = query(SQL.old_passed, (oldest, CHUNK)).fetchall()
             enough = monotonic() + PIECE
-            while len(runs) + len(passed) < CHUNK and monotonic() < enough and (job_id := self._next_to_look_at(query)):
+            while len(runs) + len(passed) < CHUNK and (job_id := self._next_to_look_at(query)):
                 found = query(SQL.excess_runs, (job_id, CHUNK, per_job)).fetchall()
                 found_passed = query(SQL.excess_passed, (job_id, CHUNK, per_job)).fetchall()
                 if CHUNK in (len(found), len(found_passed)):
                     self._full[job_id] = None  # there may be more: again the next time
                 runs += found
                 passed += found_passed
+                if monotonic() >= enough:
+                    break
             if not runs and not passed:
                 return bool(self._full or self._cursor is not None)
             query("BEGIN IMMEDIATE")
-            for run_id, job_id, instant in runs:
-                query(SQL.forget_run, (run_id,))
-                query(SQL.forget_up_to, (instant, job_id))
-            for run_id, job_id, instant in passed:
-                query(SQL.forget_passed, (run_id,))
-                query(SQL.forget_up_to, (instant, job_id))
+            enough = monotonic() + PIECE
+            for forget, found in ((SQL.forget_run, runs), (SQL.forget_passed, passed)):
+                rows = iter(found)
+                for run_id, job_id, instant in rows:
+                    query(forget, (run_id,))
+                    query(SQL.forget_up_to, (instant, job_id))
+                    if monotonic() >= enough:
+                        break
+                self._full.update((job_id, None) for _, job_id, _ in rows)  # they are looked for again
             query("COMMIT")
-            query(f"PRAGMA incremental_vacuum({CHUNK})").fetchall()
+            query(f"PRAGMA incremental_vacuum({FEW})").fetchall()
         except sqlite3.Error:
             # Not now: the next write tells what is wrong.
             with suppress(sqlite3.Error):
@@ -77,7 +85,7 @@ class Tidying:
     def _next_to_look_at(self, query: Query) -> str | None:
         """A job that many rows were written of; and once after the start each of them. None: all were."""
         if not self._full and self._cursor is not None:
-            some = [job_id for (job_id,) in query(SQL.jobs_after, (self._cursor, CHUNK))]
+            some = [job_id for (job_id,) in query(SQL.jobs_after, {"after": self._cursor, "most": CHUNK})]
             self._full.update(dict.fromkeys(some))
             self._cursor = some[-1] if some else None
             if not some:

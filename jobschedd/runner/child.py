@@ -8,8 +8,10 @@ the pipe.
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import errno
+import fcntl
 import grp
 import json
 import os
@@ -31,6 +33,18 @@ SPIN = 120
 
 MOST_OF_A_FILE = 1 << 20
 """Bytes of an env_file."""
+
+_PASSES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""What is no fault of the order's."""
+
+_RUNUSER = "/usr/sbin/runuser"
+_ROOT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+"""All that runuser, which is root, has of an environment."""
+
+_VARIABLES = 9
+"""The descriptor from which a shell that is the user already reads the run's variables: the highest that dash can close."""
+
+_AS_USER = ("/bin/sh", "-c", f'. /proc/self/fd/{_VARIABLES}; exec {_VARIABLES}<&-; exec "$@"', "sh")
 
 _PR_SET_PDEATHSIG = 1
 _IOPRIO_SET = {"x86_64": 251, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}
@@ -59,14 +73,15 @@ def become(plan: Plan, told: int) -> NoReturn:
     What can be done before the fork is done there: each page that is touched here is copied first, three microseconds
     apiece.
     """
+    if plan.order["pam_session"]:
+        told = fcntl.fcntl(told, fcntl.F_DUPFD_CLOEXEC, _VARIABLES + 1)  # out of the way of that one
     try:
         try:
             _become(plan, told)
         except (CannotStart, ValueError) as error:
             os.write(told, b"-" + str(error).encode())
         except OSError as error:
-            passes = error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-            os.write(told, b"~" if passes else b"-" + (error.strerror or "unknown error").encode())
+            os.write(told, b"~" if error.errno in _PASSES else b"-" + (error.strerror or "unknown error").encode())
         except BaseException as error:  # noqa: BLE001 - the copy of a runner must never go on as one
             os.write(told, b"-" + f"a bug: {error!r}".encode())
     finally:
@@ -94,10 +109,12 @@ def _become(plan: Plan, told: int) -> NoReturn:
     os.umask(order["umask"])
     _enter(order["cwd"] or identity.cwd)
     if program is None:
-        argv = order["argv"]
+        variables = environment(order, identity, _read_environment(order["env_file"]))
         if order["pam_session"]:
-            argv = ["/usr/sbin/runuser", *_session(identity), "--", *argv]
-        program = Program(argv[0], argv, environment(order, identity, _read_environment(order["env_file"])))
+            _hand_over(variables)
+            program = Program(_RUNUSER, [_RUNUSER, *_session(identity), "--", *_AS_USER, *order["argv"]], _ROOT)
+        else:
+            program = Program(order["argv"][0], order["argv"], variables)
     if order["pam_session"]:
         os.setresuid(0, 0, 0)
     if waits:
@@ -107,6 +124,8 @@ def _become(plan: Plan, told: int) -> NoReturn:
     try:
         program.execute()
     except OSError as error:
+        if error.errno in _PASSES:  # a limit on the processes of that user shows here
+            raise
         raise CannotStart(reason(error, program.name)) from None
     raise AssertionError
 
@@ -128,6 +147,15 @@ def await_moment(moment: int) -> None:
     time.sleep(max(0, left - SPIN) / 1_000_000)
     while time.monotonic_ns() < until:
         pass
+
+
+def _hand_over(variables: dict[str, str]) -> None:
+    """Leave these to the shell that _AS_USER names. Not to runuser: it is root, and would load what LD_PRELOAD says."""
+    lines = (f"export {name}='" + value.replace("'", "'\\''") + "'\n" for name, value in variables.items())
+    script = os.memfd_create("environment", os.MFD_CLOEXEC)
+    with open(script, "wb", closefd=False) as file:
+        file.write(os.fsencode("".join(lines)))
+    os.dup2(script, _VARIABLES)
 
 
 def _session(identity: Identity) -> list[str]:
@@ -195,7 +223,7 @@ def _read_environment(path: str | None) -> dict[str, str]:
     if len(data) > MOST_OF_A_FILE or b"\0" in data:
         raise CannotStart(f"cannot read env_file {path}: it is no text file of at most 1 MiB")
     variables = {}
-    for number, line in enumerate(os.fsdecode(data).splitlines(), 1):
+    for number, line in enumerate(os.fsdecode(data.removeprefix(codecs.BOM_UTF8)).split("\n"), 1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue
@@ -219,6 +247,8 @@ def reason(error: OSError, program: str, cwd: str | None = None) -> str:
             return f'no such interpreter: the first line "#!" of {program} names a program that does not exist'
         case errno.ENOENT | errno.ENOTDIR:
             return f"no such program: {program}"
+        case errno.EACCES if os.path.isdir(program):
+            return f"it is a directory: {program}"
         case errno.EACCES:
             return f"no permission to execute: {program}"
         case errno.ENOEXEC:

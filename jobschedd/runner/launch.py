@@ -90,7 +90,8 @@ class Ready:
             return
         identity = _known.get(_who(order))
         known = None
-        if identity is not None and not order["env_file"] and not order["pam_session"]:
+        # What a bare name means depends on what that user may see.
+        if identity is not None and "/" in self._program and not order["env_file"] and not order["pam_session"]:
             with _AsRefusal(self._program):
                 known = Program(self._program, order["argv"], environment(order, identity, {}))
         self._plan = Plan(order, self._input, output, identity, known, os.getpid())

@@ -10,6 +10,8 @@ import ctypes
 import os
 from typing import TYPE_CHECKING
 
+from jobschedd.runner.identity import CannotStart
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -31,7 +33,10 @@ class Program:
     """A program, its arguments and its environment, in the form that the kernel takes them."""
 
     def __init__(self, program: str, argv: Sequence[str], variables: Mapping[str, str]) -> None:
-        """`program`: without a slash it is looked for in the PATH of `variables`. Raises ValueError for a NUL."""
+        """`program`: without a slash it is looked for in the PATH of `variables`.
+
+        Raises ValueError for a NUL, CannotStart where there is no such program.
+        """
         self.name = program if "/" in program else _find(program, variables.get("PATH", os.defpath))
         texts = [*argv, *(f"{name}={value}" for name, value in variables.items())]
         if "\0" in self.name or any("\0" in text for text in texts):
@@ -49,9 +54,15 @@ class Program:
 
 
 def _find(program: str, path: str) -> str:
-    """As execvp(3) does."""
-    places = [os.path.join(directory, program) for directory in path.split(":")]
-    return next((place for place in places if os.access(place, os.X_OK) and not os.path.isdir(place)), program)
+    """As execvp(3) does, but never where the run happens to stand: others may write there. Raises CannotStart."""
+    places = [os.path.join(directory, program) for directory in path.split(":") if directory.startswith("/")]
+    files = [place for place in places if os.path.isfile(place)]
+    for file in files:
+        if os.access(file, os.X_OK):
+            return file
+    if files:
+        raise CannotStart(f"no permission to execute: {files[0]}")
+    raise CannotStart(f"no such program: {program}")
 
 
 def _check(number: int) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import signal
+from contextlib import suppress
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -39,7 +40,7 @@ def stand_alone() -> int:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # Of no use to jobs, and harmful: a terminal's hang-up or ^C is for the daemon to judge.
-    if os.getpriority(os.PRIO_PROCESS, 0) < 0:
+    with suppress(PermissionError):  # who is not root may not become less nice
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:
         if int(file.read()) < 0:

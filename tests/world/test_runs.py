@@ -157,6 +157,93 @@ def test_a_daemon_that_is_spared_by_the_oom_killer_does_not_spare_its_runs() -> 
         adjust.write_text(before)
 
 
+@as_root
+@pytest.mark.fault("A24")
+def test_a_daemon_that_is_nice_does_not_make_its_runs_nice() -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, 7)
+    try:
+        fresh = Runs()
+        assert fresh.shell("nice") == "0\n"
+        fresh.process.close()
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+
+
+PRELOADED = """
+#include <stdio.h>
+#include <unistd.h>
+__attribute__((constructor)) static void loaded(void) {
+    FILE *file = fopen("%s", "a");
+    if (file) { fprintf(file, "%%d\\n", (int)geteuid()); fclose(file); }
+}
+"""
+
+
+@as_root
+@pytest.mark.fault("A23")
+@pytest.mark.parametrize("pam_session", [False, True])
+def test_what_a_user_writes_into_its_env_file_is_loaded_by_that_user_s_programs_alone(
+    runs: Runs, tmp_path: Path, pam_session: bool
+) -> None:
+    games = pwd.getpwnam("games")
+    home = Path(mkdtemp(dir="/var/tmp"))  # others may come there
+    try:
+        home.chmod(0o777)
+        (home / "x.c").write_text(PRELOADED % (home / "loaded"))
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", home / "x.so", home / "x.c"], check=True)
+        (home / "app.env").write_text(f"LD_PRELOAD={home}/x.so\nODD=it's $HOME \\\"`id`\nEMPTY=\n")
+        (home / "app.env").chmod(0o644)
+        _, output = runs.finish(
+            "/usr/bin/env", user="games", env_file=str(home / "app.env"), pam_session=pam_session, env=(("B", "ü\nb"),)
+        )
+        assert set((home / "loaded").read_text().split()) == {str(games.pw_uid)}
+    finally:
+        shutil.rmtree(home)
+    assert "\nODD=it's $HOME \\\"`id`\n" in output
+    assert "\nEMPTY=\n" in output
+    assert "\nB=ü\nb\n" in output
+
+
+@pytest.mark.fault("A25")
+def test_a_bare_name_is_never_looked_for_where_the_run_stands(runs: Runs, tmp_path: Path) -> None:
+    tool = tmp_path / "backup-tool"
+    tool.write_text("#!/bin/sh\necho of another\n")
+    tool.chmod(0o755)
+    here = (("PATH", ":.:/usr/bin"),)
+    assert runs.refusal("backup-tool", cwd=str(tmp_path)) == "no such program: backup-tool"
+    assert runs.refusal("backup-tool", cwd=str(tmp_path), env=here) == "no such program: backup-tool"
+    assert runs.finish("backup-tool", env=(("PATH", f"/usr/bin:{tmp_path}"),))[1] == "of another\n"
+    tool.chmod(0o644)
+    refused = runs.refusal("backup-tool", env=(("PATH", str(tmp_path)),))
+    assert refused == f"no permission to execute: {tool}"
+
+
+@as_root
+@pytest.mark.fault("A25")
+def test_a_bare_name_means_what_its_user_may_execute_however_often_it_runs(runs: Runs) -> None:
+    home = Path(mkdtemp(dir="/var/tmp"))
+    try:
+        home.chmod(0o755)
+        for name, mode in (("one", 0o700), ("two", 0o755)):
+            (home / name).mkdir()
+            (home / name).chmod(0o755)
+            (home / name / "tool").write_text(f"#!/bin/sh\necho {name}\n")
+            (home / name / "tool").chmod(mode)
+        env = (("PATH", f"{home}/one:{home}/two:/usr/bin:/bin"),)
+        assert [runs.finish("tool", user="games", env=env)[1] for _ in range(2)] == ["two\n", "two\n"]
+    finally:
+        shutil.rmtree(home)
+
+
+@as_root
+@pytest.mark.fault("F17")
+def test_a_user_who_has_all_its_processes_starts_the_next_one_later(runs: Runs) -> None:
+    assert runs.process.pid is not None
+    resource.prlimit(runs.process.pid, resource.RLIMIT_NPROC, (2, 2))
+    started = [runs.start("/bin/sleep", "0.5", user="games") for _ in range(4)]
+    assert [runs.next(RunEnded, run_id).ending.exit_code for run_id in started] == [0] * 4
+
+
 def test_standard_input_is_the_given_text_or_nothing(runs: Runs) -> None:
     text = "ü\n" * 200_000
     assert runs.shell("cat | md5sum; cat", stdin=text) == runs.shell("printf 'ü\\n%.0s' $(seq 200000) | md5sum")
@@ -396,6 +483,7 @@ def test_a_stopped_run_can_be_ended(runs: Runs) -> None:
 # -- the runner's own end ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("F06")
 def test_a_killed_runner_is_noticed_replaced_and_its_runs_are_ended(runs: Runs) -> None:
     run_id = runs.start(*SHELL, "setsid -f sleep 1000; exec sleep 1000")
     started = runs.next(RunStarted, run_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pwd
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from jobschedd.ctl.imports import advice
 from jobschedd.ctl.imports.cron_jobs import Circumstances, read_table
 from jobschedd.ctl.imports.directories import RunParts, run_parts, take_apart
 from jobschedd.ctl.imports.fields import Cron
-from jobschedd.ctl.imports.report import Finding, Place, Status, refused
+from jobschedd.ctl.imports.report import Finding, Place, Status, refused, text_of
 from jobschedd.ctl.imports.settling import settle
 from jobschedd.ctl.imports.shelf import Shelf
 from jobschedd.ctl.imports.tables import Machine, given_table, own_table
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crontab.add_argument("file", nargs="?", metavar="FILE", help="one crontab, - for standard input; default: all")
     crontab.add_argument("--user", metavar="USER", help="that user's own crontab; FILE has no column of users")
     crontab.add_argument("--cron", choices=[cron.value for cron in Cron], help="whose cron; default: what is installed")
-    crontab.add_argument("--root", metavar="DIR", help="a machine whose files stand below DIR")
+    crontab.add_argument("--root", metavar="DIR", help="a machine whose files, and users, stand below DIR")
     timers = sources.add_parser(
         "timers",
         help="systemd timers",
@@ -59,7 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     timers.add_argument("--every", action="store_true", help="OnUnitActiveSec= as @every, counted from the epoch")
     for source in (crontab, timers):
         source.add_argument("--output", metavar="DIR", help="where to; default: the first job directory")
-        source.add_argument("--dry-run", action="store_true", help="report, and write nothing")
+        source.add_argument(
+            "--disabled", action="store_true", help='write the jobs with "enabled": false, to begin later'
+        )
+        source.add_argument("--dry-run", action="store_true", help="show the files and report, and write nothing")
         source.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one object a line")
 
 
@@ -73,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         beside = () if options.output and options.output not in settings.jobs_dirs else settings.jobs_dirs
         shelf = Shelf(options.output or settings.jobs_dirs[0], beside)
         defaults = Defaults(zones.local(), settings.defaults, zones, InstalledTaskTypes())
-        findings = settle(answers, shelf, defaults, dry=options.dry_run)
+        findings = settle(answers, shelf, defaults, enabled=not options.disabled, dry=options.dry_run)
     except (BadSetting, ValueError) as error:
         print(plain(f"jobctl import: {error}"), file=sys.stderr)
         return 1
@@ -92,7 +94,7 @@ def _crontabs(options: argparse.Namespace, zones: ZoneDatabase) -> Iterator[Answ
         zone=zones.local(),
         zones=zones,
         now=SystemClock().now(),
-        known_user=_is_known if options.root is None else lambda _name: True,
+        known_user=machine.knows_user,
     )
     directories: list[RunParts] = []
     for table in _tables(options, machine):
@@ -141,23 +143,26 @@ def _timers(options: argparse.Namespace, zones: ZoneDatabase) -> Iterator[Answer
     yield from timers.read(options.units)
 
 
-def _is_known(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
-
-
 def _report(findings: Sequence[Finding], options: argparse.Namespace) -> None:
+    if not options.json:
+        _show_files(findings)
     for finding in findings:
         print(finding.json() if options.json else finding.sentence())
     # Objects are for programs; what follows is for whoever sits there.
     out = sys.stderr if options.json else sys.stdout
     print(advice.totals(findings), file=out)
     if options.source == "crontab":
-        said = advice.about_cron(findings)
+        said = [*advice.about_cron(findings), *advice.about_scripts(findings)]
     else:
-        said = advice.about_systemd(findings, user=os.geteuid() != 0)
+        said = [*advice.about_systemd(findings, user=os.geteuid() != 0)]
     for line in said:
         print(plain(line), file=out)
+
+
+def _show_files(findings: Sequence[Finding]) -> None:
+    """Those that would be written, before the report: its end is what stays in sight."""
+    for finding in findings:
+        if finding.job is not None:
+            print(plain(f"{finding.file}:"))
+            for line in text_of(finding.job).split("\n"):
+                print(plain(line))

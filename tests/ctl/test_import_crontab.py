@@ -12,8 +12,13 @@ from jobschedd.ctl.imports.fields import Cron, Unsaid, read_times
 from tests.conftest import at_most
 
 
+def check_user(name: str) -> None:
+    if name not in ("root", "www-data"):
+        raise ValueError(f"nobody is {name}")
+
+
 def read(text: str, *, system: bool = False, cron: Cron | None = Cron.DEBIAN) -> list[Line]:
-    return read_crontab(text.encode(), system=system, cron=cron)
+    return read_crontab(text.encode(), check_user=check_user if system else None, cron=cron)
 
 
 def one(text: str, *, system: bool = False, cron: Cron | None = Cron.DEBIAN) -> Line:
@@ -103,6 +108,19 @@ def test_a_system_crontab_has_a_user() -> None:
     assert (line.user, line.command) == ("root", "a b")
     assert entry("@daily  www-data  a", system=True).user == "www-data"
     assert bad("0 1 * * * root", system=True).ruins_all
+
+
+@pytest.mark.parametrize(
+    "text", ["0 1 * * * eve x", "@reboot eve x", "0 1 * * * eve", "0 22-3 * * * eve x", "0 1 * * * eve x\r"]
+)
+def test_a_user_who_does_not_exist_ruins_a_system_crontab_whatever_else_the_line_has(text: str) -> None:
+    line = bad(text, system=True)
+    assert (line.reason, line.ruins_all) == ("nobody is eve", True)
+    assert not [each for each in read(f"{text}\n") if isinstance(each, Bad) and each.ruins_all]
+
+
+def test_a_field_that_cron_cannot_read_silences_a_crontab_with_windows_line_ends_too() -> None:
+    assert bad("61 * * * * x\r").ruins_all
 
 
 @pytest.mark.parametrize(
@@ -197,12 +215,12 @@ def test_a_field_that_cannot_be_read_counts_for_more_than_one_that_reads_otherwi
 )
 def test_a_table_that_is_none_is_refused_as_a_whole_and_soon(data: bytes, said: str) -> None:
     with at_most(1), pytest.raises(WholeTable, match=said):
-        read_crontab(data, system=False, cron=None)
+        read_crontab(data, check_user=None, cron=None)
 
 
 @pytest.mark.fault("A53")
 def test_a_line_that_is_not_text_is_one_line_that_cannot_be_imported() -> None:
-    lines = read_crontab(b"* * * * * \xff\n* * * * * true\n", system=False, cron=None)
+    lines = read_crontab(b"* * * * * \xff\n* * * * * true\n", check_user=None, cron=None)
     assert [type(line) for line in lines] == [Bad, Entry]
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def root(tmp_path: Path) -> Path:
     # Of a Debian, whose cron is known.
     put(made, "/var/lib/dpkg/info/cron.list", "")
     put(made, "/usr/sbin/cron", "")
+    put(made, "/etc/passwd", "".join(f"{user}:x:1:1::/:/bin/sh\n" for user in ("root", "ann", "graphs")))
     return made
 
 
@@ -117,7 +119,9 @@ def test_json_is_one_object_a_line(root: Path, tmp_path: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     found = [json.loads(line) for line in captured.out.splitlines()]
     assert [line["status"] for line in found] == ["noted", "imported", "imported", "refused"]
-    assert all(line.keys() == {"source", "line", "status", "text", "job_id", "file"} for line in found)
+    keys = {"source", "line", "status", "text", "job_id", "file", "enabled", "job"}
+    assert all(line.keys() == keys for line in found)
+    assert [line["enabled"] for line in found] == [None, True, True, None]
     assert found[1]["job_id"] == "graphs"
     assert "runs twice" in captured.err
 
@@ -143,6 +147,74 @@ def test_dry_run_writes_nothing(root: Path, tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert "would be imported as collector" in out
     assert "twice" not in out
+
+
+@pytest.mark.fault("A53")
+def test_dry_run_shows_each_file_as_it_would_be_written(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/collector", PACKAGES["collector"] + "0 1 * * * root x 'ü\x1b[2J\x9b\u200b\x7f'\n")
+    assert crontab(tmp_path, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert crontab(tmp_path) == 0
+    for path in (tmp_path / "jobs.d").iterdir():
+        assert f"{path}:\n{path.read_text()}\n" in out
+    assert jobs(tmp_path)["collector-3.json"]["task"]["command"] == "x 'ü\x1b[2J\x9b\u200b\x7f'"
+    # The end of the report is what stays in sight.
+    assert out.splitlines()[-1] == "3 would be imported"
+
+
+@pytest.mark.fault("A53")
+def test_dry_run_in_json_has_the_job_in_the_object_of_its_line(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/collector", PACKAGES["collector"])
+    assert crontab(tmp_path, "--dry-run", "--json") == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert crontab(tmp_path) == 0
+    shown = {f"{line['job_id']}.json": line["job"] for line in found if line["status"] == "would_import"}
+    assert shown == jobs(tmp_path)
+    assert [line["job"] for line in found if line["status"] == "noted"] == [None]
+
+
+def test_disabled_jobs_wait_until_they_are_enabled_as_the_report_says(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/collector", PACKAGES["collector"])
+    assert crontab(tmp_path, "--disabled") == 0
+    assert [job["enabled"] for job in jobs(tmp_path).values()] == [False, False]
+    out = capsys.readouterr().out
+    assert f"imported as collector ({tmp_path}/jobs.d/collector.json), disabled; the next 1,000 instants" in out
+    assert "twice" not in out
+    lines = out.splitlines()
+    assert lines[-4:-1] == [
+        "cron still runs the lines that were imported, and these jobs are disabled; to go on, take out the lines:",
+        "  sed -i -e '2s/^/#/' -e '3s/^/#/' /etc/cron.d/collector",
+        'then enable the jobs that are disabled, by taking the line "enabled": false out of their files:',
+    ]
+    subprocess.run(["sh", "-c", lines[-1]], check=True)
+    enabled = jobs(tmp_path)
+    for path in (tmp_path / "jobs.d").iterdir():
+        path.unlink()
+    assert crontab(tmp_path) == 0
+    assert jobs(tmp_path) == enabled
+
+
+def test_a_job_that_is_there_disabled_is_found_and_does_not_run_twice(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/collector", PACKAGES["collector"])
+    assert crontab(tmp_path, "--disabled") == 0
+    capsys.readouterr()
+    assert crontab(tmp_path) == 0
+    out = capsys.readouterr().out
+    assert f"already there as collector ({tmp_path}/jobs.d/collector.json), disabled" in out
+    assert "twice" not in out
+    put(root, "/etc/cron.d/graphs", "0 1 * * * graphs draw\n")
+    assert crontab(tmp_path) == 0
+    assert "each of these jobs that is not disabled runs twice until they are taken out" in capsys.readouterr().out
+    assert "enabled" not in jobs(tmp_path)["graphs.json"]
 
 
 def test_again_is_already_there_and_nothing_is_touched(
@@ -276,6 +348,15 @@ def test_each_script_is_a_job_at_the_time_of_its_directory(tmp_path: Path, capsy
     assert "sed -i -e '4s/^/#/' -e '5s/^/#/' -e '6s/^/#/' /etc/crontab" in out
 
 
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",), ("--disabled",)])
+def test_it_is_said_that_nobody_runs_a_script_that_comes_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert crontab(tmp_path, *arguments) == 0
+    assert capsys.readouterr().out.count("a script that a package adds to /etc/cron.* later is run by nobody") == 1
+
+
 def test_what_anacron_runs_is_caught_up_for_its_period(
     scripts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -327,6 +408,93 @@ def test_a_crontab_that_cron_ignores_gives_no_job(
     assert "/etc/cron.d/unended: cannot import it: cron ignores it, because line 1 does not end" in out
 
 
+UNKNOWN = "A=b\n0 1 * * * root a\n0 2 * * * eve b\n0 22-3 * * * mallory c\n0 3 * * * ann d\n"
+
+
+def test_a_user_who_does_not_exist_silences_the_whole_crontab(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/x", UNKNOWN)
+    put(root, "/etc/cron.d/good", "0 1 * * * root a\n")
+    assert crontab(tmp_path) == 1
+    assert list(jobs(tmp_path)) == ["good.json"]
+    out = capsys.readouterr().out
+    assert (
+        '/etc/cron.d/x: cannot import line 3: cannot find the user "eve", and Debian\'s cron has run no line of this'
+        " crontab because of it; add the user, or take the line out\n"
+    ) in out
+    assert '/etc/cron.d/x: cannot import line 4: cannot find the user "mallory"' in out
+    for line in (1, 2, 5):
+        assert (
+            f"/etc/cron.d/x: cannot import line {line}: Debian's cron ignores the whole crontab because of line 3, and"
+            " has run none of its lines\n"
+        ) in out
+
+
+def test_a_user_who_does_not_exist_in_etc_crontab_keeps_the_directories_from_running_too(
+    scripts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(scripts, "/etc/crontab", CRONTAB + "0 1 * * * eve a\n")
+    assert crontab(tmp_path) == 1
+    assert not (tmp_path / "jobs.d").exists()
+    assert "nobody once the line" not in capsys.readouterr().out
+
+
+def test_cronie_skips_only_the_line_that_it_cannot_run(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/cron.d/x", UNKNOWN)
+    put(root, "/etc/cron.d/half", "0 1 * * * root e\n61 * * * * root f\n")
+    assert crontab(tmp_path, "--cron", "cronie") == 1
+    assert sorted(job["task"]["command"] for job in jobs(tmp_path).values()) == ["a", "d", "e"]
+    out = capsys.readouterr().out
+    assert '/etc/cron.d/x: cannot import line 3: cannot find the user "eve"; add the user, or take the line out' in out
+    assert "/etc/cron.d/half: cannot import line 2: cron cannot read" in out
+    assert "Debian" not in out
+
+
+def test_where_nobody_knows_which_cron_it_is_a_user_who_does_not_exist_is_asked_about(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "usr/sbin/cron").unlink()
+    put(root, "/etc/cron.d/x", UNKNOWN)
+    assert crontab(tmp_path) == 1
+    assert not (tmp_path / "jobs.d").exists()
+    out = capsys.readouterr().out
+    assert '/etc/cron.d/x: cannot import line 3: cannot find the user "eve"; add the user' in out
+    assert (
+        "cannot import line 2: Debian's cron ignores the whole crontab because of line 3, and cronie only that line;"
+        " say which cron this is: --cron debian or --cron cronie"
+    ) in out
+
+
+def test_the_users_of_another_machine_are_those_of_its_passwd(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nonly-there:x:7:7::/:/bin/sh\n")
+    put(root, "/etc/cron.d/a", "0 1 * * * only-there a\n")
+    put(root, "/etc/cron.d/b", "0 1 * * * daemon b\n")  # who is here on every machine
+    assert crontab(tmp_path) == 1
+    assert list(jobs(tmp_path)) == ["a.json"]
+    (root / "etc/passwd").unlink()
+    capsys.readouterr()
+    assert crontab(tmp_path) == 1
+    assert f"{root}/etc/passwd: No such file or directory; nothing was imported" in capsys.readouterr().err
+    os.mkfifo(root / "etc/passwd")
+    assert crontab(tmp_path) == 1
+    assert f"{root}/etc/passwd: cannot read it: it is no file; nothing was imported" in capsys.readouterr().err
+
+
+def test_the_crontab_of_a_user_who_is_gone_is_run_by_nobody(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(root, "/var/spool/cron/crontabs/eve", "0 1 * * * true\n", 0o600)
+    put(root, "/var/spool/cron/crontabs/ann", "0 1 * * * true\n", 0o600)
+    assert crontab(tmp_path) == 0
+    assert list(jobs(tmp_path)) == ["ann-true.json"]
+    assert "/var/spool/cron/crontabs/eve: cron ignores it too: there is no user eve\n" in capsys.readouterr().out
+
+
 def test_cron_tz_is_for_cronie_and_nothing_to_debian(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +536,26 @@ def test_a_file_of_a_user_names_nobody(tmp_path: Path, monkeypatch: pytest.Monke
     )
     made = jobs(tmp_path)["root-tar.json"]
     assert (made["task"]["user"], made["task"]["command"]) == ("root", "tar -zcf /var/backups/home.tgz /home/")
+
+
+@pytest.mark.parametrize("cron", [(), ("--cron", "debian"), ("--cron", "cronie")])
+def test_a_file_of_a_user_without_the_users_name_is_not_guessed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cron: tuple[str, ...]
+) -> None:
+    own(monkeypatch, 0)
+    file = tmp_path / "mine"
+    file.write_text("* * * * * echo hi\n")
+    to = ("--output", str(tmp_path / "jobs.d"))
+    assert main(["import", "crontab", str(file), *cron, *to]) == 1
+    assert not (tmp_path / "jobs.d").exists()
+    assert (
+        f'{file}: cannot import line 1: cannot find the user "echo"; a crontab of one user\'s: give --user NAME\n'
+    ) in capsys.readouterr().out
+    assert main(["import", "crontab", str(file), "--user", "root", *cron, *to]) == 0
+    assert jobs(tmp_path)["root-echo.json"]["task"]["command"] == "echo hi"
+    file.write_text("* * * * * daemon echo hi\n")
+    assert main(["import", "crontab", str(file), *cron, *to]) == 0
+    assert jobs(tmp_path)["mine-echo.json"]["task"]["user"] == "daemon"
 
 
 def test_standard_input_is_a_file_too(
@@ -467,6 +655,19 @@ def test_who_is_no_user_name_is_refused(
 ) -> None:
     put(root, "/etc/cron.d/x", f"0 1 * * * {user} x\n")
     assert crontab(tmp_path) == 1
+    assert "cannot find the user" in (out := capsys.readouterr().out)
+    assert "\x1b" not in out
+    assert not (tmp_path / "jobs.d").exists()
+
+
+@pytest.mark.fault("A53")
+@pytest.mark.parametrize("user", ["0", "-1", "../ann", "/usr/bin/foo", "a\x1bb"])
+def test_who_is_no_user_name_is_refused_though_a_passwd_has_it(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], user: str
+) -> None:
+    put(root, "/etc/passwd", f"{user}:x:0:0::/:/bin/sh\n")
+    put(root, "/etc/cron.d/x", f"0 1 * * * {user} x\n")
+    assert crontab(tmp_path) == 1
     assert "as a user" in (out := capsys.readouterr().out)
     assert "\x1b" not in out
     assert not (tmp_path / "jobs.d").exists()
@@ -519,4 +720,9 @@ def test_values_are_not_repeated_in_the_report(root: Path, tmp_path: Path, capsy
     put(root, "/etc/cron.d/x", "TOKEN=5ca1ab1e\n1 1 1 1 1 root x 5ca1ab1e\n22-3 1 1 1 1 root 5ca1ab1e\n")
     assert crontab(tmp_path) == 1
     captured = capsys.readouterr()
+    assert "5ca1ab1e" not in captured.out + captured.err
+    put(root, "/etc/cron.d/x", "1 1 1 1 1 TOKEN=5ca1ab1e x\n")
+    assert crontab(tmp_path) == 1
+    captured = capsys.readouterr()
+    assert 'cannot find the user "TOKEN=..."' in captured.out
     assert "5ca1ab1e" not in captured.out + captured.err

@@ -124,6 +124,28 @@ def test_a_timer_becomes_a_job_that_starts_its_service(tmp_path: Path, capsys: p
 
 
 @needs_systemd
+def test_a_disabled_job_waits_for_its_timer_to_be_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = timer(tmp_path, "[Timer]\nOnCalendar=daily UTC\n")
+    assert timers(tmp_path, path, "--disabled") == 0
+    assert job(tmp_path)["enabled"] is False
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4:-2] == [
+        "systemd still runs these timers, and these jobs are disabled; to go on, switch them off:",
+        "  systemctl disable --now backup.timer",
+    ]
+    assert lines[-1] == f"  sed -i '/^  \"enabled\": false,$/d' {tmp_path}/jobs.d/backup.json"
+
+
+@needs_systemd
+def test_a_dry_run_of_a_timer_shows_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = timer(tmp_path, "[Timer]\nOnCalendar=daily UTC\n")
+    assert timers(tmp_path, path, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert timers(tmp_path, path) == 0
+    assert f"{tmp_path}/jobs.d/backup.json:\n{(tmp_path / 'jobs.d/backup.json').read_text()}" in out
+
+
+@needs_systemd
 def test_several_events_a_zone_and_a_drop_in(tmp_path: Path) -> None:
     path = timer(tmp_path, "[Timer]\nOnCalendar=weekly\nUnit=other.service\n")
     Path(f"{path}.d").mkdir()

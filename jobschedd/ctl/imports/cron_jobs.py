@@ -12,7 +12,8 @@ from jobschedd.ctl.imports.crontab import Bad, Entry, Variable, WholeTable, read
 from jobschedd.ctl.imports.fields import Cron
 from jobschedd.ctl.imports.naming import of_command
 from jobschedd.ctl.imports.proof import INSTANTS, cron_instants, prove
-from jobschedd.ctl.imports.report import Place, Wanted, noted, refused
+from jobschedd.ctl.imports.report import Place, Wanted, ignored, noted, refused
+from jobschedd.model.span import show_value
 from jobschedd.model.timing import open_zone
 
 if TYPE_CHECKING:
@@ -49,22 +50,49 @@ class Circumstances:
 
 def read_table(table: Table, given: Circumstances) -> Iterator[tuple[Answer, Entry | None]]:
     """What becomes of each line, with the line where it runs something. A table that cron ignores gives no job."""
+    if table.user is not None and not table.named and not given.known_user(table.user):
+        yield ignored(Place(table.source), f"cron ignores it too: there is no user {table.user}"), None
+        return
+
+    def check_user(name: str) -> None:
+        if not given.known_user(name):
+            raise ValueError(_nobody(name, table, given))
+
     try:
-        lines = read_crontab(table.data, system=table.system, cron=given.cron)
+        lines = read_crontab(table.data, check_user=check_user if table.system else None, cron=given.cron)
     except WholeTable as error:
         yield refused(Place(table.source), str(error)), None
         return
-    ruin = next((line for line in lines if isinstance(line, Bad) and line.ruins_all), None)
+    bad = (line for line in lines if isinstance(line, Bad) and line.ruins_all)
+    ruin = None if given.cron is Cron.CRONIE else next(bad, None)
     for line in lines:
         place = Place(table.source, line.number)
         if isinstance(line, Bad):
             yield refused(place, line.reason), None
         elif ruin is not None:
-            yield refused(place, f"Debian's cron ignores the whole crontab because of line {ruin.number}"), None
+            yield refused(place, _ruined_by(ruin, given)), None
         elif isinstance(line, Variable):
             yield noted(place, _about(line)), None
         else:
             yield _job(line, place, table, given), line
+
+
+def _ruined_by(line: Bad, given: Circumstances) -> str:
+    whole = f"Debian's cron ignores the whole crontab because of line {line.number}"
+    if given.cron is None:
+        return which(f"{whole}, and cronie only that line")
+    return f"{whole}, and has run none of its lines"
+
+
+def _nobody(name: str, table: Table, given: Circumstances) -> str:
+    # What stands before a command may be a variable with a secret in it.
+    begin, is_variable, _ = name.partition("=")
+    found = f"cannot find the user {show_value(f'{begin}=...' if is_variable else name)}"
+    if table.named:
+        return f"{found}; a crontab of one user's: give --user NAME"
+    if given.cron is Cron.DEBIAN:
+        found += ", and Debian's cron has run no line of this crontab because of it"
+    return f"{found}; add the user, or take the line out"
 
 
 def _about(line: Variable) -> str:

@@ -7,6 +7,7 @@ around it may have been silent for years.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,14 +68,17 @@ class Bad:
     number: int
     reason: str
     ruins_all: bool
-    """Debian's cron ignores the whole crontab because of it."""
+    """Debian's cron ignores the whole crontab because of it, and cronie only the line."""
 
 
 Line = Variable | Entry | Bad
 
+CheckUser = Callable[[str], None]
+"""Raises ValueError for a name that cron would look up in vain."""
 
-def read_crontab(data: bytes, *, system: bool, cron: Cron | None) -> list[Line]:
-    """All lines but comments and blanks. `system`: with the column of users. Raises WholeTable."""
+
+def read_crontab(data: bytes, *, check_user: CheckUser | None, cron: Cron | None) -> list[Line]:
+    """All lines but comments and blanks. `check_user`: None where there is no column of users. Raises WholeTable."""
     if b"\0" in data:
         raise WholeTable("cannot read NUL bytes; a crontab is text")
     rows = data.split(b"\n")
@@ -87,7 +91,7 @@ def read_crontab(data: bytes, *, system: bool, cron: Cron | None) -> list[Line]:
     for number, row in enumerate(rows, 1):
         if row.lstrip(b" \t")[:1] in (b"", b"#"):
             continue
-        line = _line(number, row, variables, system=system, cron=cron)
+        line = _line(number, row, variables, check_user, cron)
         lines.append(line)
         if isinstance(line, Variable):
             variables = variables | {line.name: line.value}
@@ -96,7 +100,9 @@ def read_crontab(data: bytes, *, system: bool, cron: Cron | None) -> list[Line]:
     return lines
 
 
-def _line(number: int, row: bytes, variables: Mapping[str, str], *, system: bool, cron: Cron | None) -> Line:
+def _line(
+    number: int, row: bytes, variables: Mapping[str, str], check_user: CheckUser | None, cron: Cron | None
+) -> Line:
     try:
         text = row.decode().lstrip(_BLANKS)
     except UnicodeDecodeError:
@@ -108,9 +114,7 @@ def _line(number: int, row: bytes, variables: Mapping[str, str], *, system: bool
             raise Unsaid(f"cron cuts a variable after {longest:,} characters; shorten it")
         if pair:
             return Variable(number, *pair)
-        if text.endswith("\r"):
-            raise Unsaid("the line ends as in Windows, and cron gives that to the command; save it with Unix line ends")
-        return _entry(number, text, variables, system=system, cron=cron)
+        return _entry(number, text, variables, check_user, cron)
     except Unsaid as error:
         return Bad(number, str(error), ruins_all=False)
     except ValueError as error:
@@ -136,19 +140,28 @@ def read_variable(text: str, cron: Cron | None) -> tuple[str, str] | None:
     return name, value
 
 
-def _entry(number: int, text: str, variables: Mapping[str, str], *, system: bool, cron: Cron | None) -> Entry:
+def _entry(
+    number: int, text: str, variables: Mapping[str, str], check_user: CheckUser | None, cron: Cron | None
+) -> Entry:
     if text.startswith("-") and cron is not Cron.DEBIAN:
         if cron is None:
             raise Unsaid(which("a leading - means not to log it to cronie, and Debian's cron cannot read it"))
         text = text[1:]
-    schedule, times, rest = _when(text, cron)
+    words, rest = _apart(text)
     user = None
-    if system:
+    if check_user is not None:
         user, rest = (*re.split(r"[ \t]+", rest, maxsplit=1), "")[:2]
+        if user:
+            check_user(user)  # before what may be Unsaid: it counts for more
+    times = None
+    if words != ["@reboot"]:
+        times = read_times(MACROS[words[0]].split() if words[0] in MACROS else words, cron)
+    if text.endswith("\r"):
+        raise Unsaid("the line ends as in Windows, and cron gives that to the command; save it with Unix line ends")
     if not rest:
         # Debian's cron runs nothing for a user; in a system crontab it takes the next line for the user's name.
-        kind = ValueError if system or cron is Cron.CRONIE else Unsaid
-        form = "user command" if system else "command"
+        kind = ValueError if check_user or cron is Cron.CRONIE else Unsaid
+        form = "user command" if check_user else "command"
         raise kind(f"cannot find a command; write: minute hour day-of-month month day-of-week {form}")
     if len(rest.encode()) > _LONGEST[cron or Cron.DEBIAN]:
         raise ValueError(f"cron cannot read a command of {len(rest.encode()):,} bytes; put it into a script")
@@ -157,25 +170,22 @@ def _entry(number: int, text: str, variables: Mapping[str, str], *, system: bool
     if r"\\" in rest and cron is None:
         raise Unsaid(which(r"Debian's cron makes one \ of \\, and cronie leaves both"))
     command, stdin = split_command(rest, halves=cron is Cron.DEBIAN)
-    return Entry(number, schedule, times, user, command, stdin, variables)
+    return Entry(number, " ".join(words), times, user, command, stdin, variables)
 
 
-def _when(text: str, cron: Cron | None) -> tuple[str, Times | None, str]:
-    """Schedule, what it names, and what follows it."""
+def _apart(text: str) -> tuple[list[str], str]:
+    """The words of the schedule, and what follows them."""
     words = re.split(r"[ \t]+", text, maxsplit=1 if text.startswith("@") else 5)
     if text.startswith("@"):
-        rest = "".join(words[1:])
-        if words[0] == "@reboot":
-            return words[0], None, rest
-        if words[0] not in MACROS:
+        if words[0] != "@reboot" and words[0] not in MACROS:
             raise ValueError(f"cron knows no {show_value(words[0])}; write one of {', '.join(MACROS)}, @reboot")
-        return words[0], read_times(MACROS[words[0]].split(), cron), rest
+        return words[:1], "".join(words[1:])
     if len(words) < 5:
         raise ValueError("cannot find five fields; write: minute hour day-of-month month day-of-week command")
     rest = "".join(words[5:])
     if rest.startswith("*"):
         raise ValueError("cron cannot read a sixth field that begins with *; there are five before the command")
-    return " ".join(words[:5]), read_times(words[:5], cron), rest
+    return words[:5], rest
 
 
 def split_command(text: str, *, halves: bool) -> tuple[str, str | None]:

@@ -44,15 +44,20 @@ class Finding:
     text: str
     job_id: str | None = None
     file: str | None = None
+    enabled: bool | None = None
+    """Of the job; None: there is none."""
+    job: dict[str, Any] | None = None
+    """What the file would say; None: there is none, or it is there and says it."""
 
     def sentence(self) -> str:
         line = f" line {self.place.line}" if self.place.line is not None else ""
+        off = ", disabled" if self.enabled is False else ""
         match self.status:
             case Status.IMPORTED | Status.WOULD:
                 verb = "imported" if self.status is Status.IMPORTED else "would be imported"
-                said = f"{self.place}: {verb} as {self.job_id} ({self.file}); {self.text}"
+                said = f"{self.place}: {verb} as {self.job_id} ({self.file}){off}; {self.text}"
             case Status.THERE:
-                said = f"{self.place}: already there as {self.job_id} ({self.file})"
+                said = f"{self.place}: already there as {self.job_id} ({self.file}){off}"
             case Status.REFUSED:
                 said = f"{self.place.source}: cannot import{line or ' it'}: {self.text}"
             case _:
@@ -84,6 +89,12 @@ class Wanted:
 
 
 Answer = Wanted | Finding
+
+
+def text_of(job: dict[str, Any]) -> str:
+    """A job's file. What a terminal would obey is escaped, as JSON has it, so that it can be looked at."""
+    text = json.dumps(job, indent=2, ensure_ascii=False)
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text) + "\n"
 
 
 def refused(place: Place, text: str) -> Finding:

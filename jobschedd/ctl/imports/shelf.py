@@ -7,13 +7,23 @@ import os
 import secrets
 import tomllib
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from jobschedd.ctl.imports.tables import read_table
 from jobschedd.model.layers import is_job_file
 
-_NO_PART_OF_IT = ("job_id", "description")
-"""Two jobs that differ in nothing else do the same."""
+_NO_PART_OF_IT = ("job_id", "description", "enabled")
+"""Two jobs that differ in nothing else do the same, or would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A job that is there."""
+
+    job_id: str
+    path: str
+    enabled: bool
 
 
 class Shelf:
@@ -22,7 +32,7 @@ class Shelf:
         self.directory = directory
         self._names: dict[str, str] = {}
         self._ids: dict[str, str] = {}
-        self._same: dict[str, list[tuple[str, str]]] = {}
+        self._same: dict[str, list[Same]] = {}
         self._put: list[str] = []
         for place in dict.fromkeys((directory, *beside)):
             for name in sorted(filter(is_job_file, _entries(place))):
@@ -34,10 +44,11 @@ class Shelf:
         job_id = values.get("job_id")
         if isinstance(job_id, str):
             self._ids.setdefault(job_id, path)
-            self._same.setdefault(_meaning(values), []).append((job_id, path))
+            same = Same(job_id, path, values.get("enabled") is not False)
+            self._same.setdefault(_meaning(values), []).append(same)
 
-    def take_same(self, values: dict[str, Any]) -> tuple[str, str] | None:
-        """Id and path of a job that is there and does the same; each is found once."""
+    def take_same(self, values: dict[str, Any]) -> Same | None:
+        """A job that is there and does the same; each is found once."""
         found = self._same.get(_meaning(values))
         return found.pop(0) if found else None
 

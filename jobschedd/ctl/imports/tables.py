@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import re
 import stat
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl.imports.fields import Cron
@@ -39,6 +42,8 @@ class Table:
     """Whose it is; None: it names them itself, or it is the caller's own in an instance of the caller's own."""
     private: bool
     """Not everybody may read it."""
+    named: bool = False
+    """The caller named the file, and said whose it is or not: it may be one user's without the column."""
 
 
 class Machine:
@@ -112,6 +117,21 @@ class Machine:
         """Where a path of that machine is on this one."""
         return f"{self.root}{path}"
 
+    def knows_user(self, name: str) -> bool:
+        """Raises OSError where the users of another machine cannot be read."""
+        return name in self._users if self.root else _is_here(name)
+
+    @cached_property
+    def _users(self) -> frozenset[str]:
+        path = self.path("/etc/passwd")
+        try:
+            data, _ = read_table(path)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error), path) from None
+        return frozenset(
+            row.partition(b":")[0].decode(errors="surrogateescape") for row in data.split(b"\n") if b":" in row
+        )
+
     def cron(self) -> Cron | None:
         """Whose cron is installed; None: nobody can tell."""
         if os.path.exists(self.path("/var/lib/dpkg/info/cron.list")) and os.path.exists(self.path("/usr/sbin/cron")):
@@ -123,6 +143,15 @@ class Machine:
         except (OSError, subprocess.TimeoutExpired):
             return None
         return Cron.CRONIE if "cronie" in done.stdout + done.stderr else None
+
+
+@lru_cache(maxsize=4_096)
+def _is_here(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def read_table(path: str) -> tuple[bytes, os.stat_result]:
@@ -143,7 +172,8 @@ def given_table(path: str, user: str | None, *, own: bool) -> Table:
     else:
         data, info = read_table(path)
         private = not info.st_mode & stat.S_IROTH
-    return Table("standard input" if path == "-" else path, data, user is None and not own, user, private)
+    source = "standard input" if path == "-" else path
+    return Table(source, data, user is None and not own, user, private, named=True)
 
 
 def own_table() -> Table:

@@ -307,6 +307,11 @@ def test_watch_tells_what_happens_from_now_on(daemon: Process, client: Client) -
         ("Show", {"job_id": 3}, "InvalidParameter"),
         ("Show", {"job_id": "a", "sudo": True}, "InvalidParameter"),
         ("Next", {"limit": True}, "InvalidParameter"),
+        ("Logs", {"name": "\ud800"}, "InvalidParameter"),
+        ("History", {"glob": "\udfff"}, "InvalidParameter"),
+        ("Why", {"job_id": "\ud800"}, "InvalidParameter"),
+        ("List", {"glob": "*a" * 200}, "CannotRead"),
+        ("History", {"glob": "*a" * 200}, "CannotRead"),
         ("Next", {"limit": 1.5}, "InvalidParameter"),
         ("Watch", {}, "ExpectedMore"),
         ("Logs", {"name": "a", "follow": True}, "ExpectedMore"),
@@ -389,6 +394,75 @@ def test_a_stranger_sees_the_jobs_that_run_as_themselves_and_cannot_tell_the_oth
         assert of_none["error"] in {"NoSuchJob", "NothingNamed"}
         (of_theirs,) = as_nobody(daemon, (method, {key: "theirs"}))
         assert of_theirs.get("error") in {None, "NoJournal"}
+
+
+FOLLOWS = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from tests.varlink import Client, Refusal
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+client = Client(sys.argv[2])
+client.send(sys.argv[3], more=True, **json.loads(sys.argv[4]))
+try:
+    while True:
+        print(json.dumps(client.hear()), flush=True)
+except Refusal as refusal:
+    print(refusal.error, flush=True)
+"""
+
+
+class Follower:
+    """Nobody, who follows what happens."""
+
+    def __init__(self, daemon: Process, method: str, **parameters: Any) -> None:
+        self.heard: list[str] = []
+        words = [daemon.runtime / "io.jobschedd", method, json.dumps(parameters)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", FOLLOWS, Path(__file__).parents[1], *words], stdout=subprocess.PIPE, text=True
+        )
+
+    def until(self, text: str) -> None:
+        assert self.process.stdout is not None
+        while not self.heard or text not in self.heard[-1]:
+            line = self.process.stdout.readline()
+            assert line, self.heard
+            self.heard.append(line)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@as_root
+@pytest.mark.fault("A33")
+@pytest.mark.usefixtures("reachable")
+def test_who_follows_a_job_sees_nothing_more_of_it_once_it_runs_as_somebody_else(
+    daemon: Process, client: Client
+) -> None:
+    theirs = {"type": "execute_command", "command": "echo fine", "user": "nobody"}
+    loaded(daemon, "leaky", EVERY_SECOND, task=theirs)
+    logs, watch = Follower(daemon, "Logs", name="leaky", follow=True), Follower(daemon, "Watch")
+    try:
+        logs.until("fine")
+        watch.until("leaky")
+        loaded(daemon, "leaky", NEVER_SOON, task={"type": "execute_command", "command": "echo SECRET"})
+        known = client.ask("Run", job_id="leaky")["run_id"]
+        daemon.until("run_ended", lambda entry: entry["JOBSCHEDD_RUN"] == known)
+        logs.until("NothingNamed")
+        loaded(daemon, "later", NEVER_SOON, task=theirs)
+        watch.until("later")
+        assert not any("SECRET" in line or known in line for line in logs.heard + watch.heard)
+        # Nor does it come back with what the job was started for while it was root's.
+        loaded(daemon, "leaky", NEVER_SOON, task={**theirs, "command": "echo again"})
+        (history,) = as_nobody(daemon, ("History", {"glob": "leaky"}))
+        assert history["runs"] == []
+        (named,) = as_nobody(daemon, ("Logs", {"name": known}))
+        assert named["error"] == "NothingNamed"
+    finally:
+        logs.close()
+        watch.close()
 
 
 def test_a_second_daemon_takes_the_socket_over_from_one_that_was_killed(daemon: Process, start: Begin) -> None:

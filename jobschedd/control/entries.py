@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House
 from jobschedd.control.feed import Following, Written
+from jobschedd.control.view import View
 from jobschedd.model.event import INFO, WARNING, InstantPassed, RunFinished
 from jobschedd.model.run import SECOND
 from jobschedd.world.log.reading import Line
@@ -50,23 +51,18 @@ class Entries:
 
     def watch(self, caller: Caller, *, glob: str | None = None) -> Generator[dict[str, Any], None, Any]:
         """Until the caller leaves."""
-        seen = {job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page}
         with self._house.feed.follow() as following:
+            view = View(caller, self._house, self._jobs, glob)
             lines = _Lines(self._house.clock.now)
             while True:
                 _await(caller.gone, following.bell)
                 if following.take_missed():
                     yield {"entry": lines.missed()}
                 for told in following.take():
+                    view.hear(told)
                     for entry in lines.of(told):
-                        if self._may_see(caller, entry["job_id"], glob, seen):
+                        if view.shows(entry):
                             yield {"entry": entry}
-
-    def _may_see(self, caller: Caller, job_id: str, glob: str | None, seen: set[str]) -> bool:
-        if job_id not in seen and job_id:
-            # A job that came since.
-            seen |= {job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page}
-        return job_id in seen or (not job_id and caller.may_all and glob is None)
 
     def logs(
         self,
@@ -78,26 +74,35 @@ class Entries:
     ) -> Generator[dict[str, Any], None, Any]:
         most = min(100 if limit is None else max(0, limit), MOST)
         with self._house.feed.follow() as following:
-            job_id, run_id, is_over = self._named(caller, name)
+            view = View(caller, self._house, self._jobs)
+            job_id, run_id, is_over = self._named(caller, view, name)
+
+            def check(told: Event | Written) -> None:
+                view.hear(told)
+                if not view.sees(job_id):
+                    raise Refused("io.jobschedd.NothingNamed", name=name)
+
+            if not caller.may_all:
+                following.check = check
             if self._house.open_journal is None:
                 if not follow:
                     text = "jobschedd's log goes to its standard error: look where that goes, or follow what comes"
                     raise Refused("io.jobschedd.NoJournal", text=text)
                 if not is_over:
-                    yield from self._live(caller.gone, following, job_id, run_id)
+                    yield from _seen(view, self._live(caller.gone, following, job_id, run_id))
                 return {"entries": []}
             with self._house.open_journal(self._house) as journal:
                 journal.match(job_id, run_id)
-                found = [line.told() for line in journal.newest(most)]
+                found = [entry for line in journal.newest(most) if view.shows(entry := line.told())]
                 for start in range(0, len(found), AT_ONCE):
                     yield {"entries": found[start : start + AT_ONCE]}
                 # The journal may know of an end before it is on the record.
                 is_over = is_over or (run_id is not None and any(entry["event"] in ENDS for entry in found))
                 if follow and not is_over:
-                    yield from self._journal(caller.gone, following, journal, run_id)
+                    yield from _seen(view, self._journal(caller.gone, following, journal, run_id))
         return {"entries": []}
 
-    def _named(self, caller: Caller, name: str) -> tuple[str, str | None, bool]:
+    def _named(self, caller: Caller, view: View, name: str) -> tuple[str, str | None, bool]:
         """The job, and the run where it is one, and whether that is over. Raises Refused."""
         with self._house.record() as reader:
             row = reader.run(name)
@@ -109,6 +114,8 @@ class Entries:
                 self._jobs.find(caller, job_id)
             except Refused:
                 raise Refused("io.jobschedd.NothingNamed", name=name) from None
+            if row is not None and not caller.may_all and not view.is_theirs(job_id, row.run_id):
+                raise Refused("io.jobschedd.NothingNamed", name=name)
         return (job_id, None, False) if row is None else (job_id, name, row.outcome not in {"running", "waiting"})
 
     def of_run(
@@ -153,6 +160,7 @@ class Entries:
         rang, is_told, ended_at = True, False, 0.0
         while True:
             found = [line.told() for line in (journal.new() if rang else journal.overlooked())]
+            following.look()
             for start in range(0, len(found), AT_ONCE):
                 yield {"entries": found[start : start + AT_ONCE]}
             # What is said of the end is in the journal about when what was written before it is.
@@ -167,18 +175,24 @@ class Entries:
                     is_told = is_told or not self._house.is_logged(end)
 
 
+def _seen(view: View, replies: Generator[dict[str, Any], None, End]) -> Generator[dict[str, Any], None, None]:
+    """Of these entries those that may be seen."""
+    for reply in replies:
+        if entries := [entry for entry in reply["entries"] if not entry["job_id"] or view.shows(entry)]:
+            yield {"entries": entries}
+
+
 def _await(gone: Callable[[], bool], *bells: int, patience: float | None = None) -> bool:
     """Wait until one of these rings; False: `patience` is over. Raises Gone."""
     poll = select.poll()
     for bell in bells:
         poll.register(bell, select.POLLIN)
     while True:
-        if poll.poll((BREATH if patience is None else patience) * 1_000):
-            return True
+        rang = poll.poll((BREATH if patience is None else patience) * 1_000)
         if gone():
             raise Gone
-        if patience is not None:
-            return False
+        if rang or patience is not None:
+            return bool(rang)
 
 
 def _end(told: Event | Written, run_id: str | None) -> End | None:

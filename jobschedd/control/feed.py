@@ -38,6 +38,8 @@ class Following:
         """Readable when there is something to take."""
         self.missed = False
         """Something was dropped."""
+        self.check: Callable[[Event | Written], None] = lambda _: None
+        """Is called with each thing that was told before it is taken, and may raise Refused."""
         self._told: deque[Event | Written] = deque(maxlen=ROOM)
         self._closed = False
         self._lock = Lock()
@@ -67,7 +69,15 @@ class Following:
                 return []
             with suppress(BlockingIOError):
                 os.eventfd_read(self.bell)
+        self.look()
         return [self._told.popleft() for _ in range(len(self._told))]
+
+    def look(self) -> None:
+        """Check what was told so far, and leave it."""
+        with self._lock:
+            found = list(self._told)
+        for told in found:
+            self.check(told)
 
 
 class Feed:

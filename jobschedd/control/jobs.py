@@ -17,6 +17,7 @@ from jobschedd.model.event import show_instant
 from jobschedd.model.run import DAY
 from jobschedd.model.telling import tell
 from jobschedd.world.store.reading import UnreadableRecord
+from jobschedd.world.varlink import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -30,6 +31,9 @@ LONGEST_TEXT = 400
 
 LONGEST_PROBLEMS = 2_000
 """Characters of what is wrong with a file, in a list; `jobctl check` tells all."""
+
+LONGEST_GLOB = 256
+"""Characters: the expressions that are made of patterns are remembered, several hundred of them."""
 
 MOST_DUE = 10_000
 DUE_AT_ONCE = 400
@@ -53,7 +57,7 @@ class Jobs:
         if caller.may_all:
             reply: SimpleQueue[tuple[Troubled, ...]] = SimpleQueue()
             troubles = self._house.ask(message.AskTroubles(reply), reply)
-        wanted = _pattern(glob)
+        wanted = pattern(glob)
         found = [
             {
                 "file": trouble.path,
@@ -78,6 +82,8 @@ class Jobs:
         try:
             with self._house.open_record() as reader:
                 runs = reader.history(job_id, COMING)
+            if not caller.may_all:
+                runs = [row for row in runs if row.definition == definition.digest]
         except UnreadableRecord:
             runs = []
         return {
@@ -118,7 +124,7 @@ class Jobs:
 
     def pages(self, caller: Caller, glob: str | None) -> Iterator[list[JobNow]]:
         """The jobs that the caller sees and that match, by id, a few at a time: the scheduler waits for nobody."""
-        wanted = _pattern(glob)
+        wanted = pattern(glob)
         ids_reply: SimpleQueue[tuple[str, ...]] = SimpleQueue()
         there = self._house.ask(message.AskJobIds(ids_reply), ids_reply)
         job_ids = sorted(job_id for job_id in there if wanted(job_id))
@@ -140,11 +146,14 @@ class Jobs:
 
     def _files(self, job: JobNow) -> list[dict[str, str]]:
         path = job.definition.path
-        files = [{"path": path, "standing": "in_force"}]
+        files = [{"path": path, "standing": "in_force" if os.path.lexists(path) else "gone"}]
+        standing = "broken"  # the one that would win has no good version, or this one would not be in force
         for directory in self._house.jobs_dirs():
             other = os.path.join(directory, os.path.basename(path))
-            if other != path and os.path.lexists(other):
-                files.append({"path": other, "standing": "shadowed"})
+            if other == path:
+                standing = "shadowed"
+            elif os.path.lexists(other):
+                files.append({"path": other, "standing": standing})
         return files + [{"path": rival, "standing": "rival"} for rival in job.rivals]
 
 
@@ -156,8 +165,14 @@ def _last(reader: Reader | None, job_ids: list[str]) -> Mapping[str, Happening]:
         return {}
 
 
-def _pattern(glob: str | None) -> Any:
-    return (lambda _: True) if glob is None else re.compile(translate(glob)).match
+def pattern(glob: str | None) -> Any:
+    """Whether an id matches. Raises Refused."""
+    if glob is None:
+        return lambda _: True
+    if len(glob) > LONGEST_GLOB:
+        text = f"cannot use a pattern of {len(glob)} characters; at most {LONGEST_GLOB}"
+        raise Refused("io.jobschedd.CannotRead", parameter="glob", text=text)
+    return re.compile(translate(glob)).match
 
 
 def _short(text: str, longest: int | None) -> str:

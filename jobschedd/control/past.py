@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House, no_such_job
+from jobschedd.control.jobs import pattern
 from jobschedd.explanation import Explanation
 from jobschedd.model.error import BadFile
 from jobschedd.model.run import Outcome
@@ -46,11 +47,17 @@ class Past:
             raise Refused("io.jobschedd.CannotRead", parameter="outcome", text=f"no such outcome; write one of {known}")
         most = min(50 if limit is None else max(0, limit), MOST)
         patterns = [glob or "*"]
+        pattern(glob)
+        theirs: dict[str, str] = {}
         if not caller.may_all:
-            # What belonged to whom is known of the jobs that are there.
-            patterns = [job.definition.job.job_id for page in self._jobs.pages(caller, glob) for job in page]
+            # What belonged to whom is known of the jobs that are there, as they are now.
+            jobs_now = [job.definition for page in self._jobs.pages(caller, glob) for job in page]
+            theirs = {definition.job.job_id: definition.digest for definition in jobs_now}
+            patterns = list(theirs)
         with self._house.record() as reader:
             rows = [row for jobs in patterns for row in reader.history(jobs, most, outcome=outcome, **bounds)]
+        if not caller.may_all:
+            rows = [row for row in rows if row.definition == theirs[row.job_id]]
         rows.sort(key=lambda row: row.run_id)
         told = [row.told() for row in rows[-most:]] if most else []
         for start in range(0, len(told), AT_ONCE):

@@ -120,12 +120,21 @@ def _checked(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dic
     given = {name: value for name, value in parameters.items() if value is not None}
     for name, value in given.items():
         allowed = set(typing.get_args(kinds[name]) or [kinds[name]]) if name in known else set()
-        if type(value) not in allowed:
+        if type(value) not in allowed or (isinstance(value, str) and not _is_text(value)):
             raise Refused("org.varlink.service.InvalidParameter", parameter=name[:200])
     for name, parameter in known.items():
         if parameter.default is Parameter.empty and name not in given:
             raise Refused("org.varlink.service.InvalidParameter", parameter=name)
     return given
+
+
+def _is_text(value: str) -> bool:
+    """JSON can spell halves of characters, which nothing behind this can write down."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _HINTS: dict[str, Any] = {"Caller": Caller, "Generator": Generator}

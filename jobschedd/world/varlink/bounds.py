@@ -32,6 +32,9 @@ COST = 1_200.0
 COST_OF_OURS = 300.0
 """To root and to whose instance it is, who list ten thousand jobs again and again: two thirds of one."""
 
+RESERVE = 100.0
+"""Calls that answers which go on leave over: whoever follows a flood can still ask how things are."""
+
 BURST = 400.0
 """Calls that are taken at once, of one who has not called for a while."""
 
@@ -99,10 +102,10 @@ class Bounds:
         with self._lock:
             self._purse(uid).calls -= seconds * (COST_OF_OURS if uid in (0, os.geteuid()) else COST)
 
-    def debt(self, uid: int) -> float:
-        """The seconds for which nothing more is done for this user."""
+    def debt(self, uid: int, *, reserve: float = 0.0) -> float:
+        """The seconds for which nothing more is done for this user, who is to keep `reserve` calls."""
         with self._lock:
-            return max(0.0, -self._purse(uid).calls / RATE)
+            return max(0.0, (reserve - self._purse(uid).calls) / RATE)
 
     def _purse(self, uid: int) -> _Purse:
         now = time.monotonic()

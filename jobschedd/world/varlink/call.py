@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jobschedd.world.varlink.connection import Connection
     from jobschedd.world.varlink.peer import Peer
@@ -45,6 +45,10 @@ class Call:
     oneway: bool
     """The caller takes none."""
     answered: bool = False
+    paid: float = 0.0
+    """Up to where the processor time of the thread that answers has been charged."""
+    pace: Callable[[], None] = lambda: None
+    """What is to be done between two replies."""
 
     @property
     def peer(self) -> Peer:
@@ -56,7 +60,9 @@ class Call:
         return self.connection.closed
 
     def reply(self, parameters: Mapping[str, Any], *, continues: bool = False) -> None:
-        """Waits while the caller takes nothing. Raises Gone."""
+        """Waits while the caller takes nothing, or has had too much. Raises Gone."""
+        if continues:
+            self.pace()
         told: dict[str, Any] = {"parameters": parameters}
         if continues:
             told["continues"] = True

@@ -140,6 +140,11 @@ class Connection:
 
     # -- by whoever answers --------------------------------------------------------------------------------------
 
+    def rest_for(self, seconds: float) -> None:
+        """Wait so long, or until the caller has left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.closed, seconds)
+
     def send(self, data: bytes, *, last: bool) -> None:
         """Have this written; wait while much of what was sent before is not. Raises Gone."""
         with self._changed:

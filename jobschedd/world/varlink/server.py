@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from jobschedd.world.varlink.bounds import Bounds
+from jobschedd.world.varlink.bounds import RESERVE, Bounds
 from jobschedd.world.varlink.call import Call, Gone, NotACall, Refused, decode, encode
 from jobschedd.world.varlink.connection import Connection, Patience
 from jobschedd.world.varlink.listener import inode, listen
@@ -253,13 +253,23 @@ class Server:
             self._answer(call)
 
     def _answer_stream(self, call: Call) -> None:
+        call.pace = lambda: self._pace(call)
         try:
             self._answer(call)
         finally:
             self._bounds.leave_stream(call.peer.uid)
 
+    def _pace(self, call: Call) -> None:
+        """Between two replies of an answer that goes on: it is paid for as it goes, in this thread of its own."""
+        spent = time.thread_time()
+        self._bounds.charge(call.peer.uid, spent - call.paid)
+        call.paid = spent
+        pause = self._bounds.debt(call.peer.uid, reserve=RESERVE)
+        if pause:
+            call.connection.rest_for(pause)
+
     def _answer(self, call: Call) -> None:
-        began = time.thread_time()
+        call.paid = time.thread_time()
         try:
             self._service.answer(call)
         except Gone:
@@ -273,4 +283,4 @@ class Server:
                 with suppress(Gone):
                     call.refuse(Refused(BUSY, text="jobschedd has met a bug of its own; its log tells which"))
         finally:
-            self._bounds.charge(call.peer.uid, time.thread_time() - began)
+            self._bounds.charge(call.peer.uid, time.thread_time() - call.paid)

@@ -56,6 +56,11 @@ class Toy:
                 while True:
                     call.reply({"text": "x" * 10_000}, continues=True)
                     self.reached.set()
+            case "work":
+                until = time.thread_time() + 0.3
+                while time.thread_time() < until:
+                    pass
+                call.reply({})
             case "bug":
                 raise ZeroDivisionError
             case _:
@@ -359,6 +364,35 @@ def test_calls_that_cost_much_are_paid_for() -> None:
     assert bounds.spend(1001) == 0
     bounds.charge(0, 10.0)
     assert 10 < bounds.spend(0) < 20, "root pays too, but less"
+
+
+@pytest.mark.fault("A36")
+def test_what_an_answer_takes_is_charged_to_who_asked(hall: Hall) -> None:
+    assert hall.caller().ask("work") == {"parameters": {}}
+    assert hall.server._bounds.debt(os.geteuid(), reserve=BURST) > 0.2
+    assert hall.server._bounds.debt(54321, reserve=BURST) < 0.01
+
+
+@pytest.mark.fault("A36")
+def test_an_answer_that_goes_on_is_paid_for_as_it_goes_and_leaves_room_for_questions(hall: Hall) -> None:
+    follower = hall.caller()
+    follower.send("stream", more=True)
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        assert follower.hear() is not None
+    asking = hall.caller()
+    began = time.monotonic()
+    assert asking.ask("echo") == {"parameters": {}}
+    assert time.monotonic() - began < 2
+    follower.socket.close()
+    assert hall.server._bounds.debt(os.geteuid()) < 0.2, "nothing is left to be paid for at its end"
+
+
+@pytest.mark.fault("A36")
+def test_one_user_has_few_answers_that_go_on() -> None:
+    bounds = Bounds()
+    assert [bounds.admit_stream(1000) for _ in range(5)] == [True] * 4 + [False]
+    assert bounds.admit_stream(1001)
 
 
 @pytest.mark.fault("A36")

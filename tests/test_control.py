@@ -182,6 +182,7 @@ def test_run_starts_a_job_and_follows_it_to_its_end(daemon: Process, client: Cli
     assert {key: kept[key] for key in run if run[key] is not None} == {
         key: value for key, value in run.items() if value is not None
     }
+    assert run.keys() == kept.keys(), "the same keys, known or not"
 
 
 def test_run_says_why_a_job_is_not_started(daemon: Process, client: Client) -> None:
@@ -203,6 +204,7 @@ def test_a_run_that_cannot_start_is_followed_to_that_end(daemon: Process, client
     loaded(daemon, "a", NEVER_SOON, command=["/does/not/exist"])
     run = list(client.follow("Run", job_id="a"))[-1]["run"]
     assert (run["outcome"], run["reason"]) == ("skipped", "cannot_start: no such program: /does/not/exist")
+    assert run.keys() == client.ask("History", limit=1)["runs"][0].keys()
 
 
 def test_stop_ends_a_run_by_its_id_or_its_job(daemon: Process, client: Client) -> None:

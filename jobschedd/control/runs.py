@@ -49,12 +49,15 @@ class Runs:
             "cause": run.cause,
             "uid": run.uid,
             "scheduled_at": event.show_instant(run.scheduled_at),
+            "first_scheduled_at": None,
+            "instants": 1,
             "attempt": run.attempt,
+            "pid": None,
             "outcome": end.outcome,
             "host": self._house.facts["host"],
         }
         if isinstance(end, event.InstantPassed):
-            return row | {"reason": end.reason}
+            return row | _NEVER_BEGAN | {"reason": end.reason}
         ending = end.ending
         return row | {
             "started_at": None if end.started_at is None else event.show_instant(end.started_at),
@@ -93,6 +96,11 @@ class Runs:
 
     def _say(self, caller: Caller, what: str, job_id: str) -> None:
         self._house.listen(event.ControlAsked(what[:200], job_id, caller.uid, caller.peer.pid))
+
+
+_NEVER_BEGAN = dict.fromkeys(
+    ("started_at", "ended_at", "reason", "exit_code", "signal", "cpu_seconds", "memory_peak"), None
+)
 
 
 def _one_by_one(replies: Generator[dict[str, Any], None, End]) -> Generator[dict[str, Any], None, End]:

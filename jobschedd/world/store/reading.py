@@ -47,7 +47,7 @@ class Happening:
     """Who asked for it, where somebody did."""
 
     def told(self) -> dict[str, Any]:
-        """With the names of the contract; what is not known is left out."""
+        """With the names of the contract, each of them always; None: not known."""
         times = {
             "scheduled_at": self.scheduled_at,
             "first_scheduled_at": self.first_at,
@@ -71,8 +71,7 @@ class Happening:
             "host": self.host,
             "instants": 1 if self.first_at is None else self.count,
         }
-        values |= {name: None if instant is None else show_instant(instant) for name, instant in times.items()}
-        return {name: value for name, value in values.items() if value is not None}
+        return values | {name: None if instant is None else show_instant(instant) for name, instant in times.items()}
 
 
 @dataclass(frozen=True, slots=True)

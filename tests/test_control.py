@@ -166,7 +166,7 @@ def test_run_starts_a_job_and_follows_it_to_its_end(daemon: Process, client: Cli
     loaded(daemon, "a", NEVER_SOON, command="echo one; echo two >&2; printf three; exit 7", enabled=False)
     replies = list(client.follow("Run", job_id="a"))
     run_id = replies[0]["run_id"]
-    entries = [reply["entry"] for reply in replies if reply.get("entry")]
+    entries = [entry for reply in replies for entry in reply.get("entries") or ()]
     assert {entry["run_id"] for entry in entries} == {run_id}
     assert sorted(entry["text"] for entry in entries if entry["event"] == "output") == ["one", "three", "two"]
     events = [entry["event"] for entry in entries if entry["event"] != "output"]

@@ -36,7 +36,7 @@ class Runs:
             if not caller.more:
                 return first
             yield first
-            end = yield from _one_by_one(self._entries.of_run(caller.gone, following, job_id, started.run_id, since))
+            end = yield from self._entries.of_run(caller.gone, following, job_id, started.run_id, since)
         return {"run": self._row(end)}
 
     def _row(self, end: End) -> dict[str, Any]:
@@ -101,14 +101,3 @@ class Runs:
 _NEVER_BEGAN = dict.fromkeys(
     ("started_at", "ended_at", "reason", "exit_code", "signal", "cpu_seconds", "memory_peak"), None
 )
-
-
-def _one_by_one(replies: Generator[dict[str, Any], None, End]) -> Generator[dict[str, Any], None, End]:
-    while True:
-        try:
-            entries = next(replies)["entries"]
-        except StopIteration as end:
-            last: End = end.value
-            return last
-        for entry in entries:
-            yield {"entry": entry}

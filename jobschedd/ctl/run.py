@@ -58,17 +58,21 @@ def _follow(told: dict[str, Any], replies: Any, options: argparse.Namespace) -> 
     ended: dict[str, Any] = {}
     for reply in replies:
         ended = reply.get("run") or ended
-        if options.json:
-            print(json.dumps(reply), flush=True)
-        elif entry := reply.get("entry"):
-            _show(entry, raw=options.raw)
+        for entry in reply.get("entries") or ():
+            if options.json:
+                print(json.dumps({"entry": entry}))
+            else:
+                _show(entry, raw=options.raw)
+        if options.json and "run" in reply:
+            print(json.dumps(reply))
+        sys.stdout.flush()
     return exit_code(ended)
 
 
 def _show(entry: dict[str, Any], *, raw: bool) -> None:
     """What it writes is our output; what happens to it is not."""
     if entry["event"] == "output":
-        print(entry["text"] if raw or not is_terminal() else plain_line(entry["text"]), flush=True)
+        print(entry["text"] if raw or not is_terminal() else plain_line(entry["text"]))
     elif entry["event"] != "run_due":
         print(styled(plain(entry["text"]), DIM, sys.stderr), file=sys.stderr, flush=True)
 

@@ -83,7 +83,7 @@ def test_no_answer_moves_a_terminal(tell: Tell) -> None:
             "History": [{"runs": [row]}],
             "Why": [{"answer": HOSTILE, "runs": [row]}],
             "Logs": [{"entries": [entry(HOSTILE), entry(HOSTILE, "run_ended", 3)]}],
-            "Run": [{"run_id": "01R", "waits": HOSTILE}, {"entry": entry(HOSTILE)}, {"entry": entry(HOSTILE, "run_ended")}, {"run": row}],
+            "Run": [{"run_id": "01R", "waits": HOSTILE}, {"entries": [entry(HOSTILE), entry(HOSTILE, "run_ended")]}, {"run": row}],
             "Reload": [{"jobs": 1, "problems": 1, "changes": [{"change": "problem", "file": HOSTILE, "text": HOSTILE}],
                         "left_out": 0, "settings_refused": HOSTILE}],
         }
@@ -151,7 +151,7 @@ def test_colour_is_for_terminals_that_want_it(tell: Tell) -> None:
 def test_what_is_no_terminal_gets_no_colour_from_one_beside_it(tell: Tell) -> None:
     """`jobctl run a --wait 2>log` at a terminal."""
     row = {"run_id": "01R", "outcome": "succeeded"}
-    runtime_dir = tell({"Run": [{"run_id": "01R"}, {"entry": entry("it ended", "run_ended")}, {"run": row}]})
+    runtime_dir = tell({"Run": [{"run_id": "01R"}, {"entries": [entry("it ended", "run_ended")]}, {"run": row}]})
     ours, its = os.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "jobschedd.ctl", "run", "a", "--wait", "--runtime-dir", runtime_dir],

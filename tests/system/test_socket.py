@@ -66,7 +66,7 @@ def texts(entries: list[dict[str, object]], event: str = "output") -> list[objec
 def test_a_run_is_followed_from_the_journal(service: Machine, client: Client) -> None:
     put(service, client, "a", "echo one; echo two >&2; echo three; exit 7")
     replies = list(client.follow("Run", job_id="a"))
-    entries = [reply["entry"] for reply in replies if reply.get("entry")]
+    entries = [entry for reply in replies for entry in reply.get("entries") or ()]
     assert texts(entries) == ["one", "two", "three"]
     assert {entry["run_id"] for entry in entries} == {replies[0]["run_id"]}
     assert [entry["event"] for entry in entries if entry["event"] != "output"] == ["run_started", "run_ended"]
@@ -94,7 +94,7 @@ def test_a_journal_that_is_behind_is_waited_for(service: Machine, client: Client
     heard, continues = list[dict[str, object]](), True
     while continues:
         answer, continues = client.hear()
-        heard += [answer["entry"]] if answer.get("entry") else []
+        heard += answer.get("entries") or []
     assert texts(heard) == ["one"]
     assert [entry["event"] for entry in heard if entry["event"] != "output"] == ["run_started", "run_ended"]
 
@@ -149,7 +149,7 @@ def test_a_run_in_a_sandbox_is_followed_too(service: Machine, client: Client) ->
     put(service, client, "boxed", "echo in the box", sandbox={"PrivateTmp": True})
     replies = list(client.follow("Run", job_id="boxed"))
     assert replies[-1]["run"]["outcome"] == "succeeded"
-    assert texts([reply["entry"] for reply in replies if reply.get("entry")]) == ["in the box"]
+    assert texts([entry for reply in replies for entry in reply.get("entries") or ()]) == ["in the box"]
 
 
 @pytest.mark.fault("A33")

@@ -72,6 +72,6 @@ def test_it_calls_and_streams(varlinkctl: Callable[..., str]) -> None:
     assert json.loads(varlinkctl("call", SOCKET, "io.jobschedd.List", "{}"))["jobs"][0]["job_id"] == "a"
     said = varlinkctl("call", "--more", SOCKET, "io.jobschedd.Run", '{"job_id": "a"}')
     replies = [json.loads(text) for text in said.replace("\x1e", "").split("\n") if text]  # RFC 7464
-    assert "heard" in [reply["entry"]["text"] for reply in replies if reply.get("entry")]
+    assert "heard" in [entry["text"] for reply in replies for entry in reply.get("entries") or ()]
     assert replies[-1]["run"]["exit_code"] == 3
     assert "io.jobschedd.NoSuchJob" in varlinkctl("call", SOCKET, "io.jobschedd.Show", '{"job_id": "nope"}')

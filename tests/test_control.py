@@ -131,6 +131,18 @@ def test_show_tells_what_is_in_force_where_it_stands_and_what_it_stands_before(t
         {"path": str(low / "a.json"), "standing": "shadowed"},
         {"path": str(daemon.jobs / "z.json"), "standing": "rival"},
     ]
+    (daemon.jobs / "z.json").unlink()
+    (daemon.jobs / "a.json").unlink()
+    daemon.until("job_loaded", ran("a"))
+    (daemon.jobs / "a.json").write_text("{")
+    daemon.until("problem_found")
+    files = client.ask("Show", job_id="a")["files"]
+    assert [(file["path"], file["standing"]) for file in files] == [
+        (str(low / "a.json"), "in_force"),
+        (str(daemon.jobs / "a.json"), "broken"),
+    ]
+    (low / "a.json").unlink()
+    assert [file["standing"] for file in client.ask("Show", job_id="a")["files"]] == ["gone", "broken"]
     assert shown["definition"]["task"]["command"] == ["true"]
     assert shown["definition"]["timeout"] == "1min 30s"
     assert len(shown["coming"]) == 5

@@ -17,6 +17,8 @@ STANDINGS = {
     "in_force": "in force",
     "shadowed": "shadowed: the same name stands in a directory that comes first",
     "rival": "wants the same id, and comes later by name",
+    "broken": "would come first, but cannot be read: what was in force before stays (jobctl check tells)",
+    "gone": "is gone; what it said last stays in force",
 }
 
 

@@ -69,6 +69,8 @@ class Record:
         self._entries: list[Entry] = []
         self._flush_at: Instant | None = None
         self._alive: Instant | None = None
+        self.decides_until: Instant | None = None
+        """The daemon stops: what comes after this moment is for the next one to decide. None: it goes on."""
         self.degraded = ""
         """Why the store fails; empty: it does not."""
         self._failing_since = 0
@@ -162,8 +164,12 @@ class Record:
             return
         self._alive = now
         if not self.degraded:
-            self._entries.append(Alive(now))
+            self._entries.append(self._seen(now))
         self._write()
+
+    def _seen(self, now: Instant) -> Alive:
+        """Up to where everything has been decided."""
+        return Alive(now if self.decides_until is None else min(now, self.decides_until))
 
     def step_back(self, before: Instant, now: Instant) -> None:
         """The clock, which stood at `before`, was set back."""
@@ -178,7 +184,7 @@ class Record:
             self._store.close()
             return 0  # the next daemon finds what we found
         self._try_again = 0
-        self._entries.append(Alive(now))
+        self._entries.append(self._seen(now))
         self._write()
         self._store.close()
         return len(self._entries) if self.degraded else 0

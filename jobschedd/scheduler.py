@@ -206,6 +206,7 @@ class Scheduler:
             case message.Stop(reply):
                 self._stop_reply = reply
                 self._dispatch.stopping = True
+                self._record.decides_until = now
                 reply.put(self._inquiry.status())
                 if not self._dispatch.running:
                     reply.put(self._inquiry.status())

@@ -312,6 +312,22 @@ def test_a_restart_while_jitter_runs_does_not_lose_the_start() -> None:
     assert after.said(event.InstantPassed) == []
 
 
+def test_a_daemon_that_waits_for_its_runs_vouches_for_nothing_after_its_stop() -> None:
+    a = change("a.json", "a", "* * * * *")
+    before = first(a)
+    before.pass_time(MINUTE)
+    (run, _), stopped = before.runner.started[0], before.clock.wall
+    before.say(message.Stop(SimpleQueue()))
+    before.pass_time(3 * MINUTE)
+    before.end(run)
+    before.say(message.Close(SimpleQueue()))
+    assert before.store.rows("SELECT value FROM fact WHERE name = 'seen_at'") == [(stopped,)]
+    after = following(before, "2026-11-23 08:05:10", a)
+    after.pass_time(1)
+    assert sorted(row[1] for row in outcomes(after.store)) == ["missed", "running", "succeeded"]
+    assert [(said.outcome, said.count) for said in after.said(event.InstantPassed)] == [("missed", 3)]
+
+
 # -- boots, pauses, clocks -----------------------------------------------------------------------------------------
 
 

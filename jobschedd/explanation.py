@@ -63,7 +63,8 @@ class Explanation:
             for row in self._reader.history(job, 1_000, since=due, until=due)
             if row.first_at is not None or row.scheduled_at == due
         ]
-        began = f"{job} ({schedule.text}) was due at {show(due)}"
+        is_ahead = due > self._now
+        began = f"{job} ({schedule.text}) {'will be' if is_ahead else 'was'} due at {show(due)}"
         if by_hand := [row for row in self.rows if row.cause == "manual"]:
             began = f"{job} was asked for by uid {by_hand[0].uid} at {show(due)}"
         runs = [row for row in self.rows if row.first_at is None]
@@ -76,6 +77,8 @@ class Explanation:
                 number = "more than a hundred" if row.count is None else str(row.count)
                 many = f" It is one of {number} instants from {show(row.first_at)} to {show(row.scheduled_at)}."
             return f"{began}, and was {row.outcome}: {row.reason}.{many} {self._coming(definition)}"
+        if is_ahead and not version.delay:
+            return f"{began}. {self._coming(definition)}"
         return f"{began}, and {self._open(due, version)} {self._coming(definition)}"
 
     def _of_the_last(self) -> str:
@@ -84,7 +87,7 @@ class Explanation:
         self.rows = self._reader.history(job, 1, until=self._moment)
         began = f"{job} has no schedule: it runs after other jobs, or when files arrive"
         if not self.rows:
-            return f"{began}. Neither has happened up to {show(self._moment)}."
+            return f"{began}. Neither has happened up to {show(min(self._moment, self._now))}."
         row = self.rows[-1]
         text = f"It was {row.outcome}: {row.reason}." if row.first_at is not None else self._of_run(row)
         return f"{began}. The last time was {show(row.scheduled_at)}. {text}"

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             told = called.call("Why", job_id=options.job, at=None if moment is None else as_asked(moment))
         text, rows = told["answer"], told["runs"]
     if options.json:
-        print(json.dumps({"job_id": options.job, "answer": text, "rows": rows}))
+        print(json.dumps({"job_id": options.job, "answer": text, "runs": rows}))
     else:
         print(textwrap.fill(plain(text), WIDTH, break_long_words=False, break_on_hyphens=False))
     return 0

@@ -215,7 +215,7 @@ def test_a_boot_that_a_clock_step_gave_another_instant_is_one() -> None:
 
 
 def why(said: Said, at: str, job: str = "a") -> str:
-    code, text = said("why", job, "--at", f"2026-11-23T{at}Z")
+    code, text = said("why", job, "--at", f"{at}Z" if "T" in at else f"2026-11-23T{at}Z")
     assert code == 0
     return " ".join(text.split())
 
@@ -269,6 +269,31 @@ def test_why_says_when_the_daemon_has_not_decided_yet(written: Written, said: Sa
     written.define("a", "*/10 * * * *", EIGHT)
     written.write(Alive(EIGHT + 5 * MINUTE))
     assert "nothing is on the record yet: the daemon last wrote at 2026-11-23 08:05:00" in why(said, "08:10:00")
+
+
+def test_why_says_of_a_time_to_come_when_it_will_be_due_and_names_jitter_only_where_there_is_some(
+    written: Written, said: Said
+) -> None:
+    written.define("a", "0 2 * * *", EIGHT)
+    assert why(said, "2199-11-23T03:00:00") == (
+        "a (0 2 * * *) will be due at 2199-11-23 02:00:00. It is due again at 2199-11-24 02:00:00."
+    )
+    made = definition("b", "0 2 * * *", jitter="30m")
+    written.write(Defined("b", made.digest, made.path, made.terms, 20 * MINUTE, EIGHT))
+    assert (
+        "will be due at 2199-11-23 02:00:00, and starts at 2199-11-23 02:20:00: jitter holds it back until then."
+        in why(said, "2199-11-23T03:00:00", "b")
+    )
+    written.define("c", None, EIGHT, after=["a"])
+    assert "2199" not in why(said, "2199-11-23T03:00:00", "c"), "nothing is known of what has not happened"
+
+
+def test_why_says_the_same_words_and_names_in_json_as_the_socket(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE)
+    told = json.loads(said("why", "a", "--at", "2026-11-23T08:10:00Z", "--json")[1])
+    assert told.keys() == {"job_id", "answer", "runs"}
+    assert [row["scheduled_at"] for row in told["runs"]] == ["2026-11-23T08:10:00Z"]
 
 
 # -- runs that no schedule asks for, and runs that wait ------------------------------------------------------------------

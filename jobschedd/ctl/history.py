@@ -10,8 +10,7 @@ from jobschedd.ctl import completion, daemon, record
 from jobschedd.ctl.amounts import count
 from jobschedd.ctl.daemon import NO_SUCH, Daemon, Failed, is_name
 from jobschedd.ctl.record import Asker, as_asked
-from jobschedd.ctl.terminal import GOOD, RED, clock, fit, pad, plain, styled, took
-from jobschedd.ctl.terminal import columns as terminal_columns
+from jobschedd.ctl.terminal import GOOD, RED, clock, fit, pad, plain, styled, table_columns, took, width_of
 from jobschedd.model.run import Outcome
 
 if TYPE_CHECKING:
@@ -52,20 +51,24 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         for row in rows:
             print(json.dumps(row))
-    else:
+    elif rows:
         show_rows(rows)
+    else:
+        print("nothing is on the record for that")
     return 0
 
 
 def show_rows(rows: Sequence[dict[str, Any]]) -> None:
+    width = table_columns()
+    # On a narrow terminal DUE, JOB and OUTCOME are seen before the others.
+    longest = max((width_of(plain(row["job_id"])) for row in rows), default=0)
+    its = min(max(3, longest), max(8, width - len(f"{'':19}    {'':9}  {'':9}")))
     if rows:
-        print(f"{'DUE':19}  {'OUTCOME':9}  {'TOOK':>9}  JOB")
-    width = terminal_columns()
+        print(fit(f"{'DUE':19}  {'JOB':{its}}  {'OUTCOME':9}  {'TOOK':>9}", width))
     for row in rows:
-        line = f"{clock(row['scheduled_at'])}  {row['outcome']:9}  {pad('', 9 - len(took(row)))}{took(row)}  {row['job_id']}"
-        rest = detail(row)
-        text = fit(f"{line}  {rest}" if rest else line, width)
-        print(styled(text, "" if row["outcome"] in GOOD else RED))
+        job = pad(fit(row["job_id"], its), its)
+        line = f"{clock(row['scheduled_at'])}  {job}  {row['outcome']:9}  {took(row):>9}  {detail(row)}".rstrip()
+        print(styled(fit(line, width), "" if row["outcome"] in GOOD else RED))
 
 
 def detail(row: dict[str, Any]) -> str:

@@ -32,27 +32,38 @@ def run(options: argparse.Namespace) -> int:
         for told in called.replies("List", glob=options.jobs):
             jobs += told.get("jobs", ())
             problems += told.get("problems", ())
-    strays = [problem for problem in problems if not problem.get("keeps")]
-    if not (jobs or strays) and options.jobs is not None and is_name(options.jobs):
+        by_name = options.jobs is not None and is_name(options.jobs)
+        if by_name and not (jobs or problems):
+            # Which job a file would give is not known where it cannot be read; it is asked for by the file's name too.
+            for told in called.replies("List", glob=f"{options.jobs}.*"):
+                problems += [each for each in told.get("problems", ()) if _stem(each) == options.jobs]
+    if by_name and not (jobs or problems):
         raise Failed(f"there is no job {options.jobs}, or you may not see it", NO_SUCH)
     if options.json:
-        for entry in [*jobs, *strays]:
+        for entry in [*jobs, *problems]:
             print(json.dumps(entry))
-    elif jobs or strays:
-        _show_jobs(jobs, strays)
+    elif jobs or problems:
+        _show_jobs(jobs, problems)
         _show_problems(problems)
     else:
         print("no jobs" if options.jobs is None else f"no jobs match {plain(options.jobs)}")
-    return 0
+    return 1 if by_name and not jobs else 0
 
 
-def _show_jobs(jobs: list[dict[str, Any]], strays: list[dict[str, Any]]) -> None:
+def _stem(problem: dict[str, Any]) -> str:
+    return os.path.splitext(os.path.basename(str(problem["file"])))[0]
+
+
+def _show_jobs(jobs: list[dict[str, Any]], problems: list[dict[str, Any]]) -> None:
+    strays = [problem for problem in problems if not problem.get("keeps")]
     rows = [(os.path.basename(problem["file"]), "-", "-", "-", problem["text"]) for problem in strays]
     styles = [RED] * len(rows)
     for job in sorted(jobs, key=lambda job: (not needs_care(job), job["job_id"])):
-        rows.append((job["job_id"], job.get("schedule") or "-", _next(job), _last(job), _remark(job)))
+        rows.append(
+            (job["job_id"], job.get("schedule") or job.get("trigger") or "-", _next(job), _last(job), _remark(job))
+        )
         styles.append(RED if needs_care(job) else YELLOW if job["paused"] or not job["enabled"] else "")
-    show_table(("JOB", "SCHEDULE", "NEXT", "LAST", "REMARK"), rows, styles)
+    show_table(("JOB", "SCHEDULE", "NEXT", "LAST", "REMARK"), rows, styles, soft=2)
 
 
 def _show_problems(problems: list[dict[str, Any]]) -> None:
@@ -68,8 +79,9 @@ def _show_problems(problems: list[dict[str, Any]]) -> None:
 
 
 def needs_care(job: dict[str, Any]) -> bool:
-    last = job.get("last")
-    return bool(job.get("problem")) or (last is not None and last["outcome"] not in (*GOOD, "coalesced", "stopped"))
+    last = job.get("last") or {}
+    went_well = last.get("outcome", GOOD[0]) in (*GOOD, "coalesced", "stopped") or last.get("reason") == "paused"
+    return bool(job.get("problem")) or not went_well
 
 
 def _next(job: dict[str, Any]) -> str:

@@ -26,8 +26,8 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
     pass
 
 
-def run(_options: argparse.Namespace) -> int:
-    print(json.dumps(schema(InstalledTaskTypes()), indent=2))
+def run(options: argparse.Namespace) -> int:
+    print(json.dumps(schema(InstalledTaskTypes()), indent=None if options.json else 2))
     return 0
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH = 80
-"""Columns of what is piped: it may be read anywhere."""
+"""Columns of prose and drawings that are piped: they may be read anywhere."""
 
 MOST_FRAMED = 500
 """Rows that are laid out by rich; more would take longer than they are looked at."""
@@ -95,15 +95,25 @@ def columns() -> int:
     return (os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH) if is_terminal() else WIDTH
 
 
-def show_table(titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> None:
-    """Rows under titles; the last column gets what is left of the line. `styles`: of each row."""
+def table_columns() -> int:
+    """A table that is piped is as wide as what is in it: programs want names whole."""
+    return columns() if is_terminal() else sys.maxsize
+
+
+def show_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = (), *, soft: int = 0
+) -> None:
+    """Rows under titles; the last column gets what is left of the line. `styles`: of each row.
+
+    `soft`: so many of the first columns give way before the others do.
+    """
     last = len(titles) - 1
-    room = columns()
+    room = table_columns()
     widths = [min(room, max(width_of(plain(row[column])) for row in (titles, *rows))) for column in range(last)]
     # Where they leave the last one nothing, the widest gives way; on a narrow terminal all of them.
-    for its, narrowest in ((20, 12), (8, 4)):
-        while sum(widths) + 2 * last + its > room and max(widths, default=0) > narrowest:
-            widths[widths.index(max(widths))] -= 1
+    for yielding, its, narrowest in ((soft, 20, 12), (soft, 8, 8), (last, 8, 4)):
+        while sum(widths) + 2 * last + its > room and (widest := max(widths[:yielding], default=0)) > narrowest:
+            widths[widths.index(widest)] -= 1
     rest = max(8, room - sum(widths) - 2 * last)
     if is_terminal() and len(rows) <= MOST_FRAMED:
         _show_framed(titles, rows, styles, [*widths, rest])

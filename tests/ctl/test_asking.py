@@ -75,13 +75,25 @@ def test_list_puts_what_needs_care_first_and_fits_80_columns(daemon: Process) ->
     loaded(daemon, "l" * 120, "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21 3 1 1 *")
     (daemon.jobs / "stray.json").write_text('{"x": 1}')
     daemon.until("problem_found")
-    said = jobctl(daemon, "list").stdout
+    said = without_colours(on_a_terminal(daemon, "list"))
     lines = said.splitlines()
     assert [line.split()[0] for line in lines[:4]] == ["JOB", "stray.json", "z-bad", "a-good"]
     # A path stays whole: it is there to be copied.
     assert max(len(line) for line in lines if not line.startswith(str(daemon.jobs))) <= 80
     # What is wrong is told in full, where the table has no room for it.
     assert "stray.json: job_id: is required; " in " ".join(said.split())
+
+
+def test_a_name_that_only_a_broken_file_has_shows_what_is_wrong_with_that(daemon: Process) -> None:
+    (daemon.jobs / "nightly.json").write_text("{")
+    (daemon.jobs / "nightly.old.json").write_text("{")
+    daemon.until("problem_found")
+    daemon.until("problem_found")
+    done = jobctl(daemon, "list", "nightly")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"{daemon.jobs}/nightly.json:\n  cannot read the file as JSON" in done.stdout
+    assert "nightly.old" not in done.stdout
+    assert jobctl(daemon, "list", "night").returncode == 4
 
 
 def test_reload_exits_1_while_there_are_problems(daemon: Process) -> None:

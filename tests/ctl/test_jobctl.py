@@ -103,7 +103,11 @@ def test_defaults_of_the_settings_hold_for_a_check(
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["properties"]["job_id"]
+    said = capsys.readouterr().out
+    assert json.loads(said)["properties"]["job_id"]
+    assert main(["schema", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == json.loads(said)
 
 
 @pytest.mark.parametrize("arguments", [[], ["no-such-command"], ["check", "--no-such-flag"]])

@@ -77,7 +77,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 # -- history -------------------------------------------------------------------------------------------------------
 
 
-def test_history_shows_runs_and_what_did_not_run_in_80_columns(written: Written, said: Said) -> None:
+def test_history_shows_runs_and_what_did_not_run(written: Written, said: Said) -> None:
     written.ran("backup", EIGHT)
     written.ran("report", EIGHT + MINUTE, code=3)
     written.passed(
@@ -86,11 +86,17 @@ def test_history_shows_runs_and_what_did_not_run_in_80_columns(written: Written,
     code, text = said("history")
     lines = text.splitlines()
     assert code == 0
-    assert [len(line) <= 80 for line in lines] == [True] * 4
-    assert lines[1].split()[2:] == ["succeeded", "1s", "backup"]
-    assert lines[2].split()[2:] == ["failed", "1s", "report", "exit", "code", "3"]
+    assert len(lines) == 4
+    assert lines[1].split()[2:] == ["backup", "succeeded", "1s"]
+    assert lines[2].split()[2:] == ["report", "failed", "1s", "exit", "code", "3"]
     assert "missed" in lines[3]
     assert "3 instants, down 08:30–11:10" in lines[3]
+
+
+def test_that_nothing_is_on_the_record_is_said(written: Written, said: Said) -> None:
+    written.define("a", "0 9 * * *", EIGHT)
+    assert said("history", "a") == (0, "nothing is on the record for that\n")
+    assert said("history", "a", "--json") == (0, "")
 
 
 def test_history_is_narrowed_by_job_time_outcome_and_number(written: Written, said: Said) -> None:

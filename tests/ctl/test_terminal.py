@@ -134,10 +134,68 @@ def test_no_line_of_a_table_is_wider_than_its_terminal(tell: Tell, columns: int)
     runtime_dir = tell(
         {"List": [{"jobs": jobs}, {"problems": [{"file": "/etc/jobs.d/x.json", "text": "\u65e5" * 300}]}]}
     )
-    for said in (on_a_terminal(runtime_dir, "list", columns=columns), jobctl(runtime_dir, "list").stdout):
-        lines = without_colours(said).splitlines()
-        assert len(lines) > 6
-        assert max(map(cell_len, lines[:7])) <= (columns if "\r\n" in said else 80)
+    lines = without_colours(on_a_terminal(runtime_dir, "list", columns=columns)).splitlines()
+    assert len(lines) > 6
+    assert max(map(cell_len, lines[:7])) <= columns
+
+
+def row(job_id: str, outcome: str = "succeeded", **keys: object) -> dict[str, object]:
+    return {"run_id": "01R", "job_id": job_id, "scheduled_at": AT, "outcome": outcome, "cause": "schedule"} | keys
+
+
+def test_where_the_line_is_short_schedule_and_job_give_way_before_the_last_run(tell: Tell) -> None:
+    many = "1,2,3,4,5,6,7,8,9,10,11,12 3 * * *"
+    its = job(
+        "backup-of-the-home-directories",
+        schedule=many,
+        next_due="2999-01-01T02:00:00Z",
+        description="d" * 90,
+        last=row("a"),
+    )
+    said = on_a_terminal(tell({"List": [{"jobs": [its]}]}), "list", TZ="UTC")
+    assert "succeeded 11-23 02:00" in without_colours(said)
+    assert "backup-of-" in said
+
+
+def test_that_the_instants_of_a_paused_job_pass_needs_no_care(tell: Tell) -> None:
+    its = job("z", paused=True, last=row("z", "skipped", reason="paused"))
+    said = on_a_terminal(tell({"List": [{"jobs": [job("a"), its]}]}), "list")
+    assert [line.split()[0] for line in without_colours(said).splitlines()] == ["JOB", "a", "z"]
+    assert "\x1b[31m" not in said
+
+
+def test_a_job_without_a_schedule_is_listed_with_what_starts_it(tell: Tell) -> None:
+    jobs = [job("a", schedule=None, trigger="after import"), job("b", schedule=None), job("c", trigger=None)]
+    titles, *lines = jobctl(tell({"List": [{"jobs": jobs}]}), "list").stdout.splitlines()
+    schedules = slice(titles.index("SCHEDULE"), titles.index("NEXT"))
+    assert [line[schedules].strip() for line in lines] == ["after import", "-", "@daily"]
+
+
+def test_in_json_each_broken_file_is_told_also_where_a_good_version_of_it_is_in_force(tell: Tell) -> None:
+    broken = {"file": "/etc/jobs.d/a.json", "text": "no", "keeps": "a"}
+    runtime_dir = tell({"List": [{"jobs": [job("a", problem="no")]}, {"problems": [broken]}]})
+    said = jobctl(runtime_dir, "list", "--json").stdout.splitlines()
+    assert [json.loads(line).get("keeps") for line in said] == [None, "a"]
+    assert json.loads(said[1]) == broken
+
+
+def test_a_piped_table_is_as_wide_as_what_is_in_it(tell: Tell) -> None:
+    name, reason = "n" * 128, "r" * 300
+    found = row(name, "failed", reason=reason)
+    runtime_dir = tell({"List": [{"jobs": [job(name, schedule=name, last=found)]}], "History": [{"runs": [found]}]})
+    for command in ("list", "history"):
+        _, line = jobctl(runtime_dir, command).stdout.splitlines()
+        assert name in line
+        assert line.endswith(reason)
+
+
+def test_a_narrow_history_still_names_the_job(tell: Tell) -> None:
+    runs = [row("backup", "failed", exit_code=3), row("n" * 128)]
+    said = on_a_terminal(tell({"History": [{"runs": runs}]}), "history", columns=40, TZ="UTC")
+    titles, *lines = without_colours(said).splitlines()
+    assert titles.split()[:3] == ["DUE", "JOB", "OUTCOME"]
+    assert [line.split()[2:4] for line in lines] == [["backup", "failed"], ["nnnnnnn…", "succeede…"]]
+    assert max(map(cell_len, lines)) <= 40
 
 
 def test_colour_is_for_terminals_that_want_it(tell: Tell) -> None:

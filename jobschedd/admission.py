@@ -66,13 +66,14 @@ class Admission:
         """Whether this run starts now. Else it waits, or is skipped, and that is on the record."""
         job_id, overlap = definition.job.job_id, definition.job.overlap
         if self._running.has_job(job_id) and overlap != "allow":
-            if reason := self._skips(overlap, run):
+            if reason := "" if variables else self._skips(overlap, run):
                 self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
                 return Admitted(starts=False, skipped=reason)
-            if overlap == "replace":
+            if overlap == "replace" and run.cause is not Cause.RETRY:
                 self._ends.ask(self._running.of_job(job_id), Asked.STOPPED, REPLACED)
-                if run.cause is not Cause.WATCH:
-                    self.withdraw(job_id, REPLACED, now)
+                # Files come once: a run that brings some gives way to nobody.
+                for held in self.waiting.drop(job_id, lambda held: run.cause is not Cause.WATCH and not held.variables):
+                    self.give_up(held, REPLACED, now)
             return self._wait(Held(run, now, None, "overlap: the last run has to end first", variables), now)
         # Who comes now does not overtake who waits for room.
         if not self.has_room(coming) or (self.max_running is not None and self.waiting.any_ready()):

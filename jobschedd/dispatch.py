@@ -17,7 +17,7 @@ from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
 from jobschedd.model.timetable import Timetable, Verdict
 from jobschedd.model.waiting import Held
-from jobschedd.model.watch import environment
+from jobschedd.model.watch import environment, files_of
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
@@ -226,8 +226,10 @@ class Dispatch:
         made = [start for start in starts if start[0].run_id not in refused]
         if not made:
             return
-        for run, _, _ in made:
-            self.running.add(run)
+        for run, launch, _ in made:
+            active = self.running.add(run)
+            if run.cause in (Cause.WATCH, Cause.RETRY):
+                active.variables = files_of(launch.env)
         self._runner.start(made)
         for run, _, _ in made:
             self._listen(event.RunDue(run))

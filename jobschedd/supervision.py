@@ -78,6 +78,7 @@ class Supervision:
         """Nobody saw the end of this run, nor ever will."""
         active = self._dispatch.running.get(run.run_id)
         began = active is not None and active.started_at is not None
+        variables = active.variables if active is not None else ()
         reason = NOT_SEEN if began else f"{NOT_SEEN}; whether it was started is not known"
         self._finish(run.run_id, now, Ending(None, None, 0, None, reason))
         if (
@@ -90,8 +91,9 @@ class Supervision:
             and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
-            if self._dispatch.admission.admit(definition, again, now).starts:
-                self._dispatch.start([(again, definition.launch(), now)])
+            if self._dispatch.admission.admit(definition, again, now, variables=variables).starts:
+                launch = definition.launch()
+                self._dispatch.start([(again, replace(launch, env=(*launch.env, *variables)), now)])
 
     def take_lost(self, job_id: str) -> list[Run]:
         """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""
@@ -121,13 +123,13 @@ class Supervision:
         self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at)
         if refused and ending.asked:
             return  # it was stopped on purpose before it had begun
-        if not self._try_again(run, outcome, ended_at):
+        if not self._try_again(run, outcome, ended_at, active.variables):
             # Whoever waits for a failure wants to know of a start that was not possible, too.
             for job_id in self._catalog.followers(run.job_id, Outcome.FAILED if refused else outcome):
                 if definition := self._catalog.get(job_id):
                     self._dispatch.start_now(definition, Cause.AFTER, ended_at)
 
-    def _try_again(self, run: Run, outcome: Outcome, ended_at: Instant) -> bool:
+    def _try_again(self, run: Run, outcome: Outcome, ended_at: Instant, variables: tuple[tuple[str, str], ...]) -> bool:
         """Whether the job's `retry` has it tried again."""
         definition = self._catalog.get(run.job_id)
         if (
@@ -143,5 +145,5 @@ class Supervision:
         again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, ended_at, run.attempt + 1)
         since = ended_at + retry_delay(retry, run.attempt, run.run_id)
         reason = f"attempt {again.attempt} of {retry.attempts}, not before {show_instant(since)}"
-        self._dispatch.admission.hold(Held(again, since, None, reason), ended_at)
+        self._dispatch.admission.hold(Held(again, since, None, reason, variables), ended_at)
         return True

@@ -522,6 +522,35 @@ def test_no_batch_of_files_is_lost_to_a_run_that_goes_on(world: World, overlap: 
     assert told == [f"/srv/in/{number}" for number in range(4)]
 
 
+def test_no_batch_of_files_gives_way_to_a_start_without_files(world: World) -> None:
+    world.load(change("a.json", "a", "*/2 * * * *", watch={"path": "/srv/in"}, overlap="replace"))
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    world.pass_time(SECOND)
+    world.say(message.FilesArrived("a", ("/srv/in/2",)))
+    world.pass_time(2 * MINUTE)  # an instant replaces what goes on, and not what waits
+    for _ in range(3):
+        end(world)
+    told = [dict(launch.env).get("JOBSCHEDD_PATH") for _, launch in world.runner.started]
+    assert told[:2] == ["/srv/in/1", "/srv/in/2"]
+    assert None in told
+
+
+def test_every_attempt_is_for_the_files_that_the_first_was_for(world: World) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in"}, retry={"attempts": 3, "delay": "10s"}))
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    for _ in range(2):
+        end(world, exit_code=1)
+        world.pass_time(MINUTE)
+    assert [dict(launch.env).get("JOBSCHEDD_PATH") for _, launch in world.runner.started] == ["/srv/in/1"] * 3
+
+
+def test_a_lost_run_is_made_again_for_its_files(world: World) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in"}, on_lost="rerun"))
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    world.say(message.RunnerLost("killed", (world.runner.started[0][0].run_id,)))
+    assert [dict(launch.env).get("JOBSCHEDD_PATH") for _, launch in world.runner.started] == ["/srv/in/1"] * 2
+
+
 def test_a_paused_job_lets_files_pass_and_says_so(world: World) -> None:
     world.load(change("a.json", "a", None, watch={"path": "/srv/in"}))
     world.say(message.Pause("a", SimpleQueue()))

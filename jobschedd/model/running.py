@@ -23,6 +23,8 @@ class Active:
     """The same in words."""
     kills: int = 0
     """How often it was sent SIGKILL."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Which files it was started for, as its environment has it: they come once, and a further attempt is for them too."""
 
 
 class Running:

@@ -93,14 +93,17 @@ class Waiting:
             self._behind.discard(job_id)
             self._ring.append(job_id)
 
-    def drop(self, job_id: str) -> list[Held]:
-        """None of this job waits any more; those that did."""
-        dropped = list(self._held.get(job_id, ()))
-        if dropped:
+    def drop(self, job_id: str, which: Callable[[Held], bool] = lambda _: True) -> list[Held]:
+        """Of this job these do not wait any more; those that did."""
+        held = self._held.get(job_id, ())
+        dropped = [one for one in held if which(one)]
+        if dropped and len(dropped) == len(held):
             self._leave(job_id)
-        later = [held for _, _, held in self._later if held.run.job_id == job_id]
+        elif dropped:
+            self._held[job_id] = deque(one for one in held if not which(one))
+        later = [one for _, _, one in self._later if one.run.job_id == job_id and which(one)]
         if later:
-            self._later = [entry for entry in self._later if entry[2].run.job_id != job_id]
+            self._later = [entry for entry in self._later if entry[2] not in later]
             heapify(self._later)
         return dropped + later
 

@@ -62,12 +62,14 @@ def find(runtime_dir: str | None) -> str:
     """The socket: of the instance that is named, else the system's, else the user's own."""
     if named := runtime_dir or os.environ.get("JOBSCHEDD_RUNTIME_DIR"):
         return f"{named}/{SOCKET}"
-    candidates = [places({}, 0, "/root").runtime_dir]
-    if os.geteuid() != 0:
-        candidates.append(places(os.environ, os.geteuid(), str(Path.home())).runtime_dir)
-    return next(
-        (path for each in candidates if os.path.exists(path := f"{each}/{SOCKET}")), f"{candidates[0]}/{SOCKET}"
-    )
+    paths = [f"{each}/{SOCKET}" for each in _instances()]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def _instances() -> list[str]:
+    """Runtime directories: of the system's instance, and of the user's own."""
+    own = [] if os.geteuid() == 0 else [places(os.environ, os.geteuid(), str(Path.home())).runtime_dir]
+    return [places({}, 0, "/root").runtime_dir, *own]
 
 
 def is_name(glob: str) -> bool:
@@ -98,7 +100,7 @@ class Daemon:
             raise Failed(f"cannot call {self.path}: too many callers wait there; try again") from None
         except OSError as error:
             raise Failed(
-                f"cannot reach jobschedd at {self.path}: {error.strerror}; {_how_to_start()}", NO_DAEMON
+                f"cannot reach jobschedd at {self.path}: {error.strerror}; {_how_to_start(self.path)}", NO_DAEMON
             ) from None
         # Somebody else's socket in the place of the daemon's must not be told anything, nor believed.
         _, uid, _ = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
@@ -176,7 +178,10 @@ class Daemon:
         return data
 
 
-def _how_to_start() -> str:
+def _how_to_start(path: str) -> str:
+    directory = os.path.dirname(path)
+    if directory not in _instances():
+        return f"nothing listens there; start it: jobschedd --runtime-dir {directory}"
     start = "start it: systemctl start jobschedd"
     return start if os.geteuid() == 0 else f"{start}, or your own: systemctl --user start jobschedd"
 
@@ -192,6 +197,8 @@ def _refusal(error: str, parameters: dict[str, Any]) -> Failed:
             text = "you may not: root and the members of the group jobschedd may"
         case "NotStarted":
             text = f"{parameters.get('job_id')} was not started: {parameters.get('reason')}"
+        case "NoJournal":
+            text = f"{parameters.get('text')}; when it ran, and how that ended: jobctl history"
         case "CannotRead":
             text = f"{parameters.get('parameter')}: {parameters.get('text')}"
         case "MethodNotFound" | "InvalidParameter":

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobschedd.ctl import completion, daemon
 from jobschedd.ctl.amounts import count, duration
-from jobschedd.ctl.daemon import Daemon
+from jobschedd.ctl.daemon import Daemon, is_name
 from jobschedd.ctl.terminal import BOLD, ahead, moment, now, plain, styled
 
 HELP = "what is due, all jobs in one order"
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     with Daemon(options.runtime_dir) as called:
         for told in called.replies("Next", glob=options.jobs, limit=options.most, until=until):
             found += told["instants"]
+        if not found and options.jobs is not None and is_name(options.jobs):
+            called.call("Show", job_id=options.jobs)  # says so where there is no such job
     day = ""
     for due in found:
         if options.json:

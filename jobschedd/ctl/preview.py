@@ -9,14 +9,13 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from jobschedd.ctl.amounts import count
+from jobschedd.ctl.record import Asker
 from jobschedd.model.event import show_instant
 from jobschedd.model.lint import lint_schedule
 from jobschedd.model.run import SECOND
-from jobschedd.model.schedule import UTC_ZONE, begin_of, end_of, names_boot, parse_schedule, parse_timestamp, read_day
+from jobschedd.model.schedule import UTC_ZONE, end_of, names_boot, parse_schedule
 from jobschedd.model.schedule.timestamp import LAST_YEAR
 from jobschedd.model.timing import open_zone
-from jobschedd.world.clock import SystemClock
-from jobschedd.world.zones import ZoneDatabase
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -37,17 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='as a job file has it: "0 1 * * *", "@every 90s"; lists and objects as JSON',
     )
     parser.add_argument("--timezone", metavar="ZONE", help="IANA name; default: the system's")
-    parser.add_argument("--from", dest="begin", metavar="TIME", help="timestamp or day to begin at; default: now")
+    parser.add_argument("--from", dest="begin", metavar="TIME", help="where to begin; default: now")
     parser.add_argument("--job", metavar="ID", help="job id, which H is made from")
     parser.add_argument("-n", dest="count", metavar="N", type=count, default=10, help="how many instants (10)")
 
 
 def run(options: argparse.Namespace) -> int:
-    zones = ZoneDatabase()
-    now = SystemClock().now()
+    asker = Asker(options)
     try:
-        zone = open_zone(options.timezone, zones) if options.timezone else zones.local()
-        after = now if options.begin is None else _begin(options.begin, zone)
+        zone = open_zone(options.timezone, asker.zones) if options.timezone else asker.zone
+        # A little before the moment itself: an instant that falls on it is shown.
+        after = asker.now if options.begin is None else asker.moment(options.begin, zone) - 1
         schedule = parse_schedule(_value(options.schedule), zone, options.job)
     except ValueError as error:
         print(f"jobctl preview: {error}", file=sys.stderr)
@@ -75,12 +74,6 @@ def _value(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'cannot read the schedule as JSON: {error}; write ["0 1 * * *", "@every 6h"]') from None
-
-
-def _begin(text: str, zone: ZoneInfo) -> Instant:
-    """A little before the moment itself: an instant that falls on it is shown."""
-    day = read_day(text)
-    return (parse_timestamp(text, zone) if day is None else begin_of(day, zone)) - 1
 
 
 def _local(instant: Instant, zone: ZoneInfo) -> str:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobschedd.ctl.daemon import SOCKET, USAGE, Failed, find
+from jobschedd.ctl.daemon import NOT_PERMITTED, SOCKET, USAGE, Failed, find
 from jobschedd.model.places import places
 from jobschedd.model.run import SECOND, show_instant
 from jobschedd.model.span import parse_duration, show_value
@@ -65,11 +65,12 @@ class Asker:
     @contextmanager
     def record(self) -> Iterator[Reader]:
         """Raises Failed."""
+        path = self._path()
         try:
-            with Reader(self._path()) as reader:
+            with Reader(path) as reader:
                 yield reader
         except UnreadableRecord as error:
-            raise Failed(str(error)) from None
+            raise Failed(str(error), NOT_PERMITTED if _is_kept_from_us(path) else 1) from None
 
     def _path(self) -> str:
         standard = places(os.environ, os.geteuid(), str(Path.home()))
@@ -80,15 +81,15 @@ class Asker:
                 setting = tomllib.load(file).get("store")
         return record_path(setting, self._state_dir or standard.state_dir)
 
-    def moment(self, text: str) -> Instant:
-        """A time as people write it. Raises Failed."""
+    def moment(self, text: str, zone: ZoneInfo | None = None) -> Instant:
+        """A time as people write it, by default in the zone of this place. Raises Failed."""
         from jobschedd.model.schedule import begin_of, parse_timestamp, read_day  # noqa: PLC0415 - imports croniter too, and most questions name no time
 
         with suppress(ValueError):
             if (day := read_day(text)) is not None:
-                return begin_of(day, self.zone)
-            if re.match(r"[0-9]{4}-", text):
-                return parse_timestamp(text, self.zone)
+                return begin_of(day, zone or self.zone)
+            if re.match(r"[0-9]{4}-|[0-9]{8}T", text):
+                return parse_timestamp(text, zone or self.zone)
             if text.startswith("+"):
                 return self.now + parse_duration(text[1:])
             return self.now - parse_duration(text)
@@ -97,6 +98,15 @@ class Asker:
     def show(self, instant: Instant) -> str:
         """On the clock of this place, to the second."""
         return f"{datetime.fromtimestamp(instant // SECOND, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _is_kept_from_us(path: str) -> bool:
+    """SQLite says no more than that it cannot open it."""
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
 
 
 def as_asked(instant: Instant) -> str:

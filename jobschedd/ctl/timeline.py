@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobschedd.ctl import completion, daemon
-from jobschedd.ctl.daemon import USAGE, Daemon, Failed
+from jobschedd.ctl.daemon import USAGE, Daemon, Failed, is_name
 from jobschedd.ctl.drawing import ASCII, LINES, Bar, Frame, draw
 from jobschedd.ctl.terminal import columns, moment, now, writes_unicode
 
@@ -73,6 +73,8 @@ def _rows(options: argparse.Namespace, frame: Frame, at: datetime) -> tuple[list
         if frame.until > at:
             for told in called.replies("Next", glob=glob, limit=MOST, until=until):
                 coming += told["instants"]
+        if not (past or coming) and glob is not None and is_name(glob):
+            called.call("Why", job_id=glob)  # says so where there is no such job
     return sorted(past.values(), key=lambda row: str(row["run_id"])), coming
 
 

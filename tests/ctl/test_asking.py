@@ -158,12 +158,21 @@ def test_a_job_of_every_second_is_drawn_in_no_more_than_the_lines_columns(daemon
 
 
 @pytest.mark.parametrize("words", [["list", "nope"], ["show", "nope"], ["history", "nope"], ["why", "nope"], ["stop", "nope"],
-                                   ["run", "nope"], ["pause", "nope"], ["resume", "nope"], ["logs", "nope", "-f"]])  # fmt: skip
+                                   ["run", "nope"], ["pause", "nope"], ["resume", "nope"], ["logs", "nope", "-f"],
+                                   ["next", "nope"], ["timeline", "nope"]])  # fmt: skip
 def test_what_is_not_there_is_exit_code_4(daemon: Process, words: list[str]) -> None:
     for state_dir in (str(daemon.state), ""):
         done = jobctl(daemon, *words, JOBSCHEDD_STATE_DIR=state_dir)
         assert (done.returncode, done.stdout) == (4, "")
         assert "nope" in done.stderr
+
+
+def test_a_job_that_is_there_and_not_due_is_no_failure(daemon: Process) -> None:
+    loaded(daemon, "a", NEVER_SOON)
+    for words in (["next", "a"], ["timeline", "a"], ["next", "nope*"], ["timeline", "nope*"]):
+        done = jobctl(daemon, *words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert "nothing" in done.stdout
 
 
 def test_the_record_is_that_of_the_daemon_that_is_asked(daemon: Process) -> None:

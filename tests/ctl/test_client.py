@@ -38,6 +38,7 @@ from tests.test_daemon import as_root
         ([b'{"error": "org.varlink.service.MethodNotFound", "parameters": {}}\0'], 1, "is it older than this jobctl?"),
         ([b'{"error": "io.jobschedd.NotStarted", "parameters": {"job_id": "a", "reason": "why"}}\0'], 1, "why"),
         ([b'{"error": "io.jobschedd.CannotRead", "parameters": {"parameter": "p", "text": "bad"}}\0'], 2, "p: bad"),
+        ([b'{"error": "io.jobschedd.NoJournal", "parameters": {"text": "no"}}\0'], 1, "no; when it ran, and how"),
         ([b'{"error": "io.jobschedd.Busy", "parameters": {"text": "too many"}}\0'], 1, "too many"),
     ],
 )
@@ -53,7 +54,16 @@ def test_what_goes_wrong_is_said_in_words_and_in_the_exit_code(
 
 def test_no_daemon_is_said_with_how_to_start_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--runtime-dir", str(tmp_path)]) == 3
-    assert "start it: systemctl" in capsys.readouterr().err
+    assert f"nothing listens there; start it: jobschedd --runtime-dir {tmp_path}\n" in capsys.readouterr().err
+
+
+def test_of_the_systems_own_daemon_it_is_said_how_the_service_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JOBSCHEDD_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(daemon, "_instances", lambda: [str(tmp_path)])
+    with pytest.raises(Failed, match="start it: systemctl start jobschedd"):
+        Daemon()
 
 
 def test_an_answer_in_pieces_is_one(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

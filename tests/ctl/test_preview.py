@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -112,7 +113,6 @@ def test_a_schedule_that_ends_says_so(capsys: Captured) -> None:
         (["0 0 30 2 *"], "never fires"),
         (["61 * * * *"], 'cannot read "61" as the minute'),
         (["@daily", "--timezone", "Mars/Olympus"], 'cannot find the time zone "Mars/Olympus"'),
-        (["@daily", "--from", "soon"], 'cannot read "soon" as a timestamp'),
         (["[1"], "as JSON"),
         (["[" * 100_000], "as JSON"),
         (["H * * * *"], "give one: --job ID"),
@@ -124,6 +124,20 @@ def test_what_cannot_be_read_is_exit_code_1(capsys: Captured, arguments: list[st
     assert captured.out == ""
     assert captured.err.startswith("jobctl preview: cannot ")
     assert said in captured.err
+
+
+def test_a_bad_time_is_usage(capsys: Captured) -> None:
+    assert preview("@daily", "--from", "soon") == 2
+    assert capsys.readouterr().err.startswith('jobctl preview: cannot read "soon" as a time; write ')
+
+
+def test_a_time_is_written_as_everywhere(capsys: Captured) -> None:
+    first = []
+    for begin in ("2h", "+2h", "20261024T120000Z"):
+        assert preview("@every 1s", "--timezone", "UTC", "--from", begin, "-n", "1") == 0
+        first.append(datetime.fromisoformat(capsys.readouterr().out.strip()))
+    assert timedelta(hours=4) <= first[1] - first[0] < timedelta(hours=5)
+    assert first[2] == datetime(2026, 10, 24, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "1.5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from jobschedd.model.waiting import Held
 from jobschedd.world.store import Marker, SqliteStore
 from jobschedd.world.store.reading import Reader
 from tests.conftest import at, definition
+from tests.test_daemon import as_root
 
 EIGHT = at("2026-11-23 08:00")
 Said = Callable[..., tuple[int, str]]
@@ -127,6 +129,19 @@ def test_what_a_record_holds_cannot_speak_to_the_terminal(written: Written, said
 def test_without_a_record_it_says_where_it_looked(tmp_path: Path, said: Said) -> None:
     code, text = said("history", "--state-dir", str(tmp_path / "nowhere"))
     assert (code, text.startswith(f"jobctl history: cannot read the record {tmp_path}/nowhere/record.db")) == (1, True)
+
+
+@as_root
+@pytest.mark.parametrize("words", [("history",), ("audit",), ("why", "a")])
+def test_a_record_that_one_may_not_read_is_not_permitted(written: Written, said: Said, words: tuple[str, ...]) -> None:
+    written.define("a", "0 9 * * *", EIGHT)
+    assert said(*words)[0] != 5
+    os.seteuid(65534)
+    try:
+        code, text = said(*words)
+    finally:
+        os.seteuid(0)
+    assert (code, text.startswith(f"jobctl {words[0]}: cannot read the record {written.home}/record.db")) == (5, True)
 
 
 # -- audit ---------------------------------------------------------------------------------------------------------

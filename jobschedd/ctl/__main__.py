@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobschedd import __version__
 from jobschedd.ctl.daemon import Failed
@@ -25,18 +25,26 @@ COMMANDS = (
 """Each is a module of this package with HELP, EXAMPLE, add_arguments and run."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Of jobctl and of each command: the machine may be named before the command and behind it."""
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(**keys)
+        self.add_argument(
+            "-H", "--host", metavar="[USER@]HOST", default=argparse.SUPPRESS,
+            help="ask the jobctl of another machine, over ssh",
+        )  # fmt: skip
+
+
 def arguments(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """What the command line may say, of these commands: the imports of the others would cost more than most answers."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="jobctl",
-        # `--ho db1 stop backup` would stop it here.
-        allow_abbrev=False,
         description="Asks and tells jobschedd.",
         epilog="exit codes: 0 done; 1 it failed, or problems were found; 2 usage; 3 no daemon; 4 no such job or run;"
         " 5 not permitted",
     )
     parser.add_argument("--version", action="version", version=f"jobctl {__version__}")
-    parser.add_argument("-H", "--host", metavar="[USER@]HOST", help="ask the jobctl of another machine, over ssh")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
         module = import_module(f"jobschedd.ctl.{name}")
@@ -59,7 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     host, asked = _host(argv)
     try:
-        options = arguments(asked[:1] if asked and asked[0] in COMMANDS else COMMANDS).parse_args(asked)
+        parser = arguments(asked[:1] if asked and asked[0] in COMMANDS else COMMANDS)
+        options = parser.parse_args(asked)
+        if "host" in options:
+            # `stop backup --ho db1` would stop it here.
+            parser.error("cannot tell which machine is meant; write -H HOST, or --host HOST, by itself")
         code = int(options.run(options)) if host is None else _call(host, asked)
         sys.stdout.flush()
     except Failed as error:
@@ -90,12 +102,14 @@ def _complete() -> None:
 
 
 def _host(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """Which machine is to be asked, and what; it stands before the command."""
-    match argv:
-        case ["-H" | "--host", host, *rest]:
-            return host, rest
-        case [str(word), *rest] if word.startswith(("-H", "--host=")):
-            return word.removeprefix("--host=").removeprefix("-H"), rest
+    """Which machine is to be asked, and what."""
+    for place, word in enumerate(argv):
+        if word == "--":
+            break
+        if word in ("-H", "--host") and len(argv) > place + 1:
+            return argv[place + 1], [*argv[:place], *argv[place + 2 :]]
+        if word.startswith(("-H", "--host=")) and word != "-H":
+            return word.removeprefix("--host=").removeprefix("-H"), [*argv[:place], *argv[place + 1 :]]
     return None, argv
 
 

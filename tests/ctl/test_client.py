@@ -195,7 +195,11 @@ def test_the_jobctl_of_another_machine_is_called_over_ssh(ssh: Callable[..., sub
     done = ssh("-H", "root@db1", "list", "a b*; rm -rf /", "--json")
     assert done.returncode == 42
     assert done.stdout == "--|root@db1|jobctl list 'a b*; rm -rf /' --json|"
-    assert ssh("-Hdb1", "status").stdout == ssh("--host=db1", "status").stdout == "--|db1|jobctl status|"
+    for words in (["-Hdb1", "status"], ["--host=db1", "status"], ["status", "-H", "db1"], ["status", "--host", "db1"]):
+        assert ssh(*words).stdout == "--|db1|jobctl status|"
+    done = ssh("import", "crontab", "-H", "root@db1", "--dry-run")
+    assert done.stdout == "--|root@db1|jobctl import crontab --dry-run|"
+    assert ssh("show", "-Hdb1", "--", "a").stdout == "--|db1|jobctl show -- a|"
 
 
 def test_that_ssh_itself_has_failed_is_said(ssh: Callable[..., subprocess.CompletedProcess[str]]) -> None:
@@ -210,7 +214,11 @@ def test_what_is_no_host_is_refused(ssh: Callable[..., subprocess.CompletedProce
         ["-H", "-oProxyCommand=evil", "list"],
         ["-H", "", "list"],
         ["--ho", "db1", "list"],
-        ["list", "-H", "db1"],
+        ["list", "--ho", "db1"],
+        ["logs", "a", "-fH", "db1"],
+        ["list", "-H"],
+        ["list", "--host="],
+        ["-H", "db1", "list", "-H", "db2"],
     ):
         done = ssh(*words)
         assert (done.returncode, done.stdout) == (2, ""), words

@@ -129,7 +129,7 @@ def test_a_shell_that_completes_hears_of_no_failure(serve: Serve, env: dict[str,
 def test_what_another_machine_has_is_not_asked_for(tell: Tell, env: dict[str, str]) -> None:
     env = env | {"JOBSCHEDD_RUNTIME_DIR": tell({"List": [{"jobs": [{"job_id": "here"}]}]})}
     assert completed(env, "jobctl show h") == ("here", "")
-    assert completed(env, "jobctl -H db1 show h") == ("", "")
+    assert completed(env, "jobctl -H db1 show h") == completed(env, "jobctl show -H db1 h") == ("", "")
 
 
 def completed(env: dict[str, str], line: str) -> tuple[str, str]:

@@ -123,4 +123,6 @@ def test_each_command_has_help_with_an_example(command: str, capsys: pytest.Capt
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    assert f"example: jobctl {command}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"example: jobctl {command}" in said
+    assert "-H [USER@]HOST" in said

@@ -115,6 +115,14 @@ def test_a_long_list_comes_in_several_replies(daemon: Process, client: Client) -
     assert len(client.ask("List")["jobs"]) == 200
 
 
+def test_a_list_tells_what_starts_a_job_that_has_no_schedule(daemon: Process, client: Client, tmp_path: Path) -> None:
+    loaded(daemon, "a", NEVER_SOON)
+    loaded(daemon, "b", None, after=["a", {"job": "c", "on": "failure"}])
+    loaded(daemon, "d", None, watch={"path": f"{tmp_path}/*.csv"})
+    triggers = {job["job_id"]: job["trigger"] for job in client.ask("List")["jobs"]}
+    assert triggers == {"a": None, "b": "after a, c (failure)", "d": f"watch {tmp_path}/*.csv"}
+
+
 def test_show_tells_what_is_in_force_where_it_stands_and_what_it_stands_before(tmp_path: Path, start: Begin) -> None:
     low = tmp_path / "low"
     low.mkdir(0o755)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from jobschedd.model.catalog import Troubled
+    from jobschedd.model.job import Job
     from jobschedd.model.message import JobNow
     from jobschedd.world.store.reading import Happening, Reader
 
@@ -179,6 +180,12 @@ def _short(text: str, longest: int | None) -> str:
     return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def _trigger(job: Job) -> str:
+    """What beside its schedule starts a job, in words."""
+    after = ", ".join(link.job if link.on == "success" else f"{link.job} ({link.on})" for link in job.after)
+    return "; ".join([*([f"after {after}"] if after else []), *([f"watch {job.watch.path}"] if job.watch else [])])
+
+
 def _values(job: JobNow, last: Mapping[str, Happening], *, longest: int | None = LONGEST_TEXT) -> dict[str, Any]:
     definition = job.definition
     row = last.get(definition.job.job_id)
@@ -187,6 +194,7 @@ def _values(job: JobNow, last: Mapping[str, Happening], *, longest: int | None =
         "description": _short(definition.job.description, longest),
         "file": definition.path,
         "schedule": _short(definition.schedule.text, longest) if definition.schedule else None,
+        "trigger": _short(_trigger(definition.job), longest) or None,
         "user": user_of(definition),
         "enabled": definition.job.enabled,
         "paused": job.paused,

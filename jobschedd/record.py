@@ -134,6 +134,10 @@ class Record:
         """When `flush` or `tidy` wants to be called."""
         return self._tidy_at if self._flush_at is None or self.in_doubt else min(self._flush_at, self._tidy_at)
 
+    def doubt_the_clock(self, now: Instant) -> None:
+        """It was set. What is old by it may not be: nothing is deleted for a while, in which it may be put right."""
+        self._tidy_at = now + TIDY_EVERY
+
     def tidy(self, now: Instant, due: Instant | None) -> None:
         """Delete some of what need not be kept, if it is time for that. `due`: when the next start is."""
         if now < self._tidy_at:

@@ -144,6 +144,7 @@ class Scheduler:
         if abs(step) >= STEP:
             self._listen(event.ClockStepped(step))
             why = "clock_step"
+            self._record.doubt_the_clock(now)
             self._dispatch.admission.waiting.step(step)
             boot = self._dispatch.timetable.step_boot(step, self._catalog)
             if boot is not None:

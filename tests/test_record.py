@@ -328,6 +328,21 @@ def test_a_daemon_that_waits_for_its_runs_vouches_for_nothing_after_its_stop() -
     assert [(said.outcome, said.count) for said in after.said(event.InstantPassed)] == [("missed", 3)]
 
 
+def test_a_glitch_of_the_clock_deletes_no_history() -> None:
+    a = change("a.json", "a", "* * * * *")
+    world = first(a)
+    for _ in range(20):
+        world.pass_time(MINUTE)
+        world.end(world.runner.started[-1][0])
+    rows = len(outcomes(world.store))
+    world.step_clock(400 * DAY)
+    for _ in range(10):
+        world.pass_time(SECOND)
+    world.step_clock(-400 * DAY)
+    world.pass_time(SECOND)
+    assert len(outcomes(world.store)) >= rows >= 20
+
+
 # -- boots, pauses, clocks -----------------------------------------------------------------------------------------
 
 

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     total, unread = Audit(), []
     since = asker.moment(options.since) if options.since else 0
     with asker.record() as reader:
+        reader.hold()
         until = reader.seen_at()
         if until is None:
             raise Failed("the record is empty: no daemon has written to it yet")

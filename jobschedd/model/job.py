@@ -230,8 +230,12 @@ def _terms(values: dict[str, Any], defaults: Defaults) -> str:
 
 def read_terms(job_id: str, terms: str, zones: Callable[[str], ZoneInfo]) -> Definition:
     """A job again from its terms, for an audit of its instants. Raises BadFile where the zone is gone."""
+    try:
+        said: dict[str, Any] = dict(json.loads(terms))
+    except (ValueError, TypeError):
+        raise BadFile(Problem("", "cannot read when it was due: these are not its terms")) from None
     # A job without a schedule comes after another one, or watches.
-    values = {"after": ["another"]} | json.loads(terms)
+    values: dict[str, Any] = {"after": ["another"]} | said
     values |= {"job_id": job_id, "task": {"type": "execute_command", "command": "true"}}
     return parse("record.json", "the record", json.dumps(values).encode(), Defaults(zones=zones))
 

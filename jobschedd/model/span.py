@@ -129,6 +129,8 @@ def show_span(first: int, last: int, zone: ZoneInfo) -> str:
     """From one moment to another on the clock of a zone, with the days where they are two."""
     begin, end = (datetime.fromtimestamp(moment // SECOND, zone) for moment in (first, last))
     form = "%H:%M" if begin.date() == end.date() else "%Y-%m-%d %H:%M"
+    if last - first < 120 * SECOND:
+        form += ":%S"
     return f"{begin:{form}}–{end:{form}}"
 
 

@@ -354,6 +354,15 @@ def test_a_line_belongs_to_the_run_that_can_have_written_it(written: Written) ->
     assert written_by(33, three.scheduled_at + 1) == three.run_id
 
 
+def test_terms_that_nobody_wrote_are_told_and_not_traced(written: Written, said: Said) -> None:
+    written.define("a", "0 9 * * *", EIGHT)
+    written.write(Alive(EIGHT + 2 * HOUR))
+    written.store._db.execute("UPDATE definition SET terms = '{'")  # type: ignore[union-attr]
+    code, text = said("audit")
+    assert code == 1
+    assert "cannot compute the instants of a" in text
+
+
 def test_a_run_that_waits_is_explained_and_says_for_what(written: Written, said: Said) -> None:
     written.define("backup", "0 9 * * *", EIGHT)
     run = written.make("backup", EIGHT + HOUR)

@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 
 from jobschedd.model.error import CannotRun
-from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended, Passed, RecordFailed
+from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended, Owing, Passed, RecordFailed
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path, tidying
 from jobschedd.world.store.reading import Reader, UnreadableRecord
@@ -345,6 +345,38 @@ def test_a_piece_of_tidying_takes_milliseconds(store: SqliteStore) -> None:
     )
     with at_most(0.05):
         assert store.tidy(NOW, 1_000)
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE fact SET value = 'zzz'", "UPDATE fact SET value = -1", "UPDATE definition SET terms = x'00'",
+        "UPDATE definition SET digest = x'00'", "UPDATE boot SET instant = 'soon'", "UPDATE owing SET first_at = 'x'",
+    ],
+)  # fmt: skip
+def test_values_that_jobschedd_does_not_write_are_no_record(store: SqliteStore, change: str) -> None:
+    store.write([Alive(NOW), Booted("boot", NOW), Defined("a", "d", "p", "{}", 0, NOW), Owing("a", ((NOW, NOW),))])
+    store.close()
+    with sqlite3.connect(store._path) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute(change)
+    db.close()
+    later = again(store)
+    assert later.open(NOW, "boot").set_aside
+    assert claimed(later, run()) == frozenset()
+    later.close()
+
+
+def test_rows_that_a_wrong_clock_deleted_do_not_silence_a_job_until_then(store: SqliteStore) -> None:
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - DAY)])
+    ahead = [run("a", NOW + 400 * DAY + n * SECOND, n + 1) for n in range(30)]
+    store.write([Claimed(made) for made in ahead])
+    store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0)) for made in ahead])
+    tidy(store, NOW - 90 * DAY, 10)
+    later = again(store)
+    assert later.open(NOW + HOUR, "boot").known["a"].accounted <= NOW + HOUR
+    later.close()
 
 
 def test_jobs_without_rows_are_not_looked_at_one_by_one(store: SqliteStore) -> None:

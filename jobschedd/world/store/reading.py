@@ -114,6 +114,10 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def hold(self) -> None:
+        """Answer all that is asked from now on of one moment: rows are written and deleted meanwhile."""
+        self._query("BEGIN")
+
     def _query(self, statement: str, values: Any = ()) -> list[Any]:
         """Raises UnreadableRecord."""
         try:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 NAME = "record.db"
 
+LAST_MOMENT = 253_402_300_800_000_000
+"""The end of the year 9999."""
+
 PATIENCE = 0.05
 """Seconds that a write waits for somebody else's lock: the scheduler waits with it."""
 
@@ -79,7 +82,8 @@ class SqliteStore:
                 raise
             set_aside = self.set_aside(now)
             self._connect()
-            return Past(set_aside=set_aside)
+            # What was noted where the disk was full is of the record that is gone.
+            return Past(set_aside=set_aside, doubt=self._marker.read())
 
     def read(self, now: Instant) -> Past:
         """What the record says. Raises RecordFailed, CannotRun."""
@@ -156,9 +160,20 @@ class SqliteStore:
             owing: dict[str, Rows] = {}
             for job_id, first, last in query(SQL.past_owing):
                 owing[job_id] = (*owing.get(job_id, ()), (first, last))
+            known = {job_id: Known(*row) for job_id, *row in query(SQL.past_jobs, facts)}
+            for job_id, one in known.items():
+                if not (isinstance(job_id, str) and isinstance(one.digest, str) and isinstance(one.terms, str)):
+                    raise TypeError(f"a version of {job_id!r}")
+            moments = [one.accounted for one in known.values()]
+            moments += [moment for rows in owing.values() for row in rows for moment in row]
+            moments += [row[0] for row in (seen, boot) if row]
+            if strange := [
+                moment for moment in moments if not (isinstance(moment, int) and 0 <= moment <= LAST_MOMENT)
+            ]:
+                raise ValueError(f"{strange[0]!r} is no moment")
             return Past(
                 seen_at=seen[0] if seen else None,
-                known={job_id: Known(*row) for job_id, *row in query(SQL.past_jobs, facts)},
+                known=known,
                 owing=owing,
                 open=tuple(_open(row) for row in query(SQL.past_open)),
                 waiting=tuple(_held(row) for row in query(SQL.past_waiting)),

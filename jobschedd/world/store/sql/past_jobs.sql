@@ -7,7 +7,7 @@ SELECT
     definition.terms,
     max(
         min(definition.since, :now),
-        definition.forgotten,
+        min(definition.forgotten, :now),
         coalesce((
             SELECT run.scheduled_at FROM run
             WHERE run.job_id = definition.job_id AND run.scheduled_at <= :now AND run.attempt = 1 AND run.cause <> 'manual' AND NOT run.ahead

@@ -1,2 +1,2 @@
-UPDATE definition SET since = min(since, :now), until = min(until, :now)
-WHERE since > :now OR until > :now
+UPDATE definition SET since = min(since, :now), until = min(until, :now), forgotten = min(forgotten, :now)
+WHERE since > :now OR until > :now OR forgotten > :now

@@ -368,6 +368,17 @@ def test_values_that_jobschedd_does_not_write_are_no_record(store: SqliteStore, 
     later.close()
 
 
+def test_what_a_full_disk_left_in_doubt_is_told_of_a_record_that_is_put_aside_too(tmp_path: Path) -> None:
+    marker = Marker(str(tmp_path))
+    marker.make()
+    marker.write(Doubt(NOW, NOW + HOUR))
+    (tmp_path / "record.db").write_bytes(b"garbage" * 1_000)
+    store = SqliteStore(str(tmp_path / "record.db"), host="here", marker=marker)
+    past = store.open(NOW + HOUR, "boot")
+    assert (bool(past.set_aside), past.doubt) == (True, Doubt(NOW, NOW + HOUR))
+    store.close()
+
+
 def test_rows_that_a_wrong_clock_deleted_do_not_silence_a_job_until_then(store: SqliteStore) -> None:
     store.write([Defined("a", "d", "p", "{}", 0, NOW - DAY)])
     ahead = [run("a", NOW + 400 * DAY + n * SECOND, n + 1) for n in range(30)]

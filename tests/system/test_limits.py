@@ -47,7 +47,7 @@ daemon = subprocess.Popen(["jobschedd", "--log-format", "json"], stderr=subproce
 
 def rows(job_id):
     told = subprocess.run(["jobctl", "history", job_id, "--json", "-n", "1000"], capture_output=True, text=True).stdout
-    return [row for row in map(json.loads, told.splitlines()) if "ended_at" in row]
+    return [row for row in map(json.loads, told.splitlines()) if row["ended_at"]]
 
 deadline, found = time.monotonic() + 60, {}
 while time.monotonic() < deadline and len(found) < 6:

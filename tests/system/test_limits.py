@@ -49,7 +49,7 @@ def rows(job_id):
     told = subprocess.run(["jobctl", "history", job_id, "--json", "-n", "1000"], capture_output=True, text=True).stdout
     return [row for row in map(json.loads, told.splitlines()) if row["ended_at"]]
 
-deadline, found = time.monotonic() + 60, {}
+deadline, found = time.monotonic() + 240, {}
 while time.monotonic() < deadline and len(found) < 6:
     for name in ("eater", "bomb", "burner", "leaver", "unkept", "plain"):
         if name not in found and (done := rows(name)):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jobschedd.admission import OVERLAP, Admission
 from jobschedd.ending import Ending
 from jobschedd.model import event, message
 from jobschedd.model.policy import Stretch
-from jobschedd.model.record import Owing, Past
+from jobschedd.model.record import Claimed, Owing, Past
 from jobschedd.model.run import Cause, Instant, Outcome, Run
 from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
 from jobschedd.model.timetable import Timetable, Verdict
 from jobschedd.model.waiting import Held
-from jobschedd.model.watch import environment, files_of
+from jobschedd.model.watch import environment
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from jobschedd.ports import Clock, Listener, Runner
     from jobschedd.record import Record
 
-    Start = tuple[Run, Launch, Instant]
-    """A run, how it is started, and the moment before which it is not."""
-
 BATCH = 256
 """Starts that are claimed and handed over together, growing from one: the first does not wait for the last."""
 
@@ -37,6 +34,23 @@ LEAD = 2_000
 """Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
 
 HELD_UP = "nobody could start it in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    run: Run
+    launch: Launch
+    moment: Instant
+    """Not before this one."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """What its environment has beside that of its job."""
+
+    @classmethod
+    def of(
+        cls, definition: Definition, run: Run, moment: Instant, variables: tuple[tuple[str, str], ...] = ()
+    ) -> Start:
+        launch = definition.launch()
+        return cls(run, replace(launch, env=(*launch.env, *variables)) if variables else launch, moment, variables)
 
 
 class Dispatch:
@@ -102,7 +116,7 @@ class Dispatch:
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
                     if self.admission.admit(definition, run, now, coming=len(starts)).starts:
-                        starts.append((run, definition.launch(), moment))
+                        starts.append(Start.of(definition, run, moment))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
                 self.quarantine(definition, traceback.format_exc())
             if len(starts) == together:
@@ -129,7 +143,7 @@ class Dispatch:
                 self._tell(definition, verdict, now, "too old when its turn to be caught up came")
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.CATCH_UP, now)
-                    self.start([(run, definition.launch(), now)])
+                    self.start([Start.of(definition, run, now)])
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' turns
                 self.quarantine(definition, traceback.format_exc())
 
@@ -140,8 +154,7 @@ class Dispatch:
         while held := self.admission.take(now, coming):
             definition = self._catalog.get(held.run.job_id)
             assert definition is not None, "a removed job has nothing waiting"
-            launch = definition.launch()
-            starts.append((held.run, replace(launch, env=(*launch.env, *held.variables)), now))
+            starts.append(Start.of(definition, held.run, now, held.variables))
             coming[held.run.job_id] += 1
             if len(starts) == BATCH:
                 self.start(starts)
@@ -165,8 +178,7 @@ class Dispatch:
         elif self.stopping:
             self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
         elif self.admission.admit(definition, run, now, variables=variables).starts:
-            launch = definition.launch()
-            self.start([(run, replace(launch, env=(*launch.env, *variables)), now)])
+            self.start([Start.of(definition, run, now, variables)])
 
     def start_for(self, job_id: str, paths: tuple[str, ...], now: Instant) -> None:
         """Files have come that a job watches for. It may be gone by now, or not watch any more."""
@@ -187,7 +199,7 @@ class Dispatch:
         if admitted.skipped:
             return message.Started(refusal=admitted.skipped)
         if admitted.starts:
-            self.start([(run, definition.launch(), now)])
+            self.start([Start.of(definition, run, now)])
             if self.running.get(run.run_id) is None:
                 return message.Started(refusal="another start of this moment is on the record; ask again")
         return message.Started(run.run_id, admitted.waits)
@@ -222,17 +234,15 @@ class Dispatch:
             return
         # What the others of this wake-up owe is decided later: this is a part of one, and each part is whole.
         self.note_arrears()
-        refused = self.record.claim([run for run, _, _ in starts])
-        made = [start for start in starts if start[0].run_id not in refused]
+        refused = self.record.claim([Claimed(start.run, start.variables) for start in starts])
+        made = [start for start in starts if start.run.run_id not in refused]
         if not made:
             return
-        for run, launch, _ in made:
-            active = self.running.add(run)
-            if run.cause in (Cause.WATCH, Cause.RETRY):
-                active.variables = files_of(launch.env)
-        self._runner.start(made)
-        for run, _, _ in made:
-            self._listen(event.RunDue(run))
+        for start in made:
+            self.running.add(start.run, variables=start.variables)
+        self._runner.start([(start.run, start.launch, start.moment) for start in made])
+        for start in made:
+            self._listen(event.RunDue(start.run))
 
     def note_arrears(self) -> None:
         for job_id in self.timetable.take_changed():

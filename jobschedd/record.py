@@ -98,16 +98,16 @@ class Record:
         if self._flush_at is None:
             self._flush_at = self._clock.now() + self._patience * (LOADING if self.loading else 1)
 
-    def claim(self, runs: Sequence[Run]) -> frozenset[str]:
+    def claim(self, claims: Sequence[Claimed]) -> frozenset[str]:
         """Write these starts down before they are made, with all that was noted before.
 
         The ids of those that must not be made: the record says that their instant was started before.
         """
-        self._entries += (Claimed(run) for run in runs)
+        self._entries += claims
         if self.in_doubt:
             return frozenset()
         refused = self._write()
-        for run in runs:
+        for run in (claim.run for claim in claims):
             if run.run_id in refused:
                 self._listen(event.ClaimRefused(run.job_id, event.show_instant(run.scheduled_at)))
         return refused

@@ -113,8 +113,9 @@ class Recovery:
         admission = self._dispatch.admission
         for held in [held for held in self._waiting.values() if held.run.job_id == definition.job.job_id]:
             del self._waiting[held.run.run_id]
-            if self._dispatch.running.get(held.run.run_id) is not None:
+            if active := self._dispatch.running.get(held.run.run_id):
                 # The runner has it: a daemon that kept too much in memory has dropped its claim.
+                active.variables = held.variables
                 self._record.note(Claimed(held.run))
             elif self._past_doubt is not None:
                 admission.give_up(held, f"{NOT_WRITTEN}; whether it was started is not known", now, Outcome.LOST)
@@ -175,7 +176,7 @@ class Recovery:
         entries: list[Entry] = [self.defined(definition, now) for definition in self._catalog]
         ids = [definition.job.job_id for definition in self._catalog]
         entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
-        entries += (Claimed(active.run) for active in self._dispatch.running)
+        entries += (Claimed(active.run, active.variables) for active in self._dispatch.running)
         entries += map(Waits, self._dispatch.admission.waiting)
         entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
         entries.append(Booted(self._host.boot_id, self._host.boot or NO_INSTANT))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jobschedd.dispatch import Start
 from jobschedd.model import event, message
 from jobschedd.model.event import show_instant
 from jobschedd.model.policy import retry_delay
+from jobschedd.model.record import Claimed
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run, outcome_of
 from jobschedd.model.waiting import Held
 
@@ -39,7 +41,7 @@ class Supervision:
         self._in_doubt = past.doubt is not None
         """Second attempts, too, may have been made that were not written down."""
         for claim in past.open:
-            dispatch.running.add(claim.run, claim.started_at)
+            dispatch.running.add(claim.run, claim.started_at, claim.variables)
 
     def hear(self, received: message.FromRunner, now: Instant) -> None:
         match received:
@@ -67,9 +69,10 @@ class Supervision:
             self._lost.setdefault(active.run.job_id, []).append(active.run)
         for run in found:
             known = self._dispatch.running.leave(run.run.run_id)
-            if known is None and self._dispatch.record.claim([run.run]):
+            if known is None and self._dispatch.record.claim([Claimed(run.run)]):
                 continue  # its end is on the record: the daemon before us died before it could say so
-            active = self._dispatch.running.add(run.run, run.started_at)
+            variables = () if known is None else known.variables
+            active = self._dispatch.running.add(run.run, run.started_at, variables)
             self._dispatch.ends.limit(active, now)
             if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
                 self._dispatch.record.began(run.run, run.pid, run.started_at)
@@ -92,8 +95,7 @@ class Supervision:
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
             if self._dispatch.admission.admit(definition, again, now, variables=variables).starts:
-                launch = definition.launch()
-                self._dispatch.start([(again, replace(launch, env=(*launch.env, *variables)), now)])
+                self._dispatch.start([Start.of(definition, again, now, variables)])
 
     def take_lost(self, job_id: str) -> list[Run]:
         """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from jobschedd.model import event, message
 from jobschedd.model.record import RecordFailed
-from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Ending, Outcome
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Ending, Outcome, Run
 from tests.conftest import World, at, change, local
 
 EIGHT = at("2026-11-23 08:00:30")
@@ -42,12 +43,12 @@ def fates(world: World) -> list[tuple[str, str, str]]:
     return [(local(instant)[11:19], outcome, reason) for instant, outcome, reason in rows]
 
 
-def left(world: World, later: int, **keys: Any) -> World:
-    """The next daemon on the same record."""
+def left(world: World, later: int, found: Sequence[Run] = (), **keys: Any) -> World:
+    """The next daemon on the same record. `found`: what its runner has."""
     world.store.failing = None
     after = World(world.clock.wall + later, store=world.store, loading=True, **keys)
     after.clock.ids = world.clock.ids + 1_000
-    after.say(message.RunnerFound())
+    after.say(message.RunnerFound(tuple(message.RunFound(run, 1, run.scheduled_at) for run in found)))
     return after
 
 
@@ -549,6 +550,38 @@ def test_a_lost_run_is_made_again_for_its_files(world: World) -> None:
     world.say(message.FilesArrived("a", ("/srv/in/1",)))
     world.say(message.RunnerLost("killed", (world.runner.started[0][0].run_id,)))
     assert [dict(launch.env).get("JOBSCHEDD_PATH") for _, launch in world.runner.started] == ["/srv/in/1"] * 2
+
+
+@pytest.mark.parametrize("adopted", [True, False])
+def test_a_further_attempt_knows_its_files_when_the_daemon_has_died_meanwhile(world: World, adopted: bool) -> None:
+    job = change("a.json", "a", None, watch={"path": "/srv/in"}, on_lost="rerun", retry={"delay": "10s"})
+    world.load(job)
+    world.say(message.FilesArrived("a", ("/srv/in/1", "/srv/in/\udcff")))
+    run, _ = world.runner.started[0]
+    after = left(world, MINUTE, found=[run] if adopted else [])
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    if adopted:
+        after.end(run, exit_code=1)
+        after.pass_time(MINUTE)
+    ((again, launch),) = after.runner.started
+    assert (again.attempt, dict(launch.env)["JOBSCHEDD_PATH"]) == (2, "/srv/in/1\n/srv/in/\udcff")
+
+
+def test_files_that_have_waited_are_known_to_a_further_attempt_after_the_daemon_has_died(world: World) -> None:
+    job = change("a.json", "a", None, watch={"path": "/srv/in"}, on_lost="rerun")
+    world.load(job)
+    for number in (1, 2):
+        world.say(message.FilesArrived("a", (f"/srv/in/{number}",)))
+        world.pass_time(SECOND)
+    end(world)
+    after = left(world, MINUTE)
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    assert [dict(launch.env)["JOBSCHEDD_PATH"] for _, launch in after.runner.started] == ["/srv/in/2"]
+    end(after)
+    after.pass_time(SECOND)
+    assert after.store.rows("SELECT variables FROM run WHERE variables IS NOT NULL") == []
 
 
 def test_a_paused_job_lets_files_pass_and_says_so(world: World) -> None:

@@ -22,6 +22,8 @@ class Claimed:
     """A start that is about to be made. Of one (job, instant, attempt) there is one, ever."""
 
     run: Run
+    variables: tuple[tuple[str, str], ...] = ()
+    """The files that it is for, as its environment has them: known until it has ended, for a further attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class Open:
     run: Run
     pid: int | None
     started_at: Instant | None
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,8 @@ class Running:
     def __iter__(self) -> Iterator[Active]:
         return iter(self._active.values())
 
-    def add(self, run: Run, started_at: Instant | None = None) -> Active:
-        active = self._active[run.run_id] = Active(run, started_at)
+    def add(self, run: Run, started_at: Instant | None = None, variables: tuple[tuple[str, str], ...] = ()) -> Active:
+        active = self._active[run.run_id] = Active(run, started_at, variables=variables)
         self._jobs[run.job_id] = self._jobs.get(run.job_id, 0) + 1
         self.catching_up += run.cause is Cause.CATCH_UP
         return active

@@ -243,11 +243,6 @@ def environment(paths: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return (("JOBSCHEDD_PATH", "\n".join(paths)),)
 
 
-def files_of(variables: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Those of a run's variables that tell it its batch."""
-    return tuple(variable for variable in variables if variable[0] == "JOBSCHEDD_PATH")
-
-
 def _watchable(path: str) -> str:
     try:
         read_pattern(path)

@@ -285,14 +285,17 @@ def _failed(error: sqlite3.Error) -> RecordFailed:
 
 
 def _open(row: tuple[Any, ...]) -> Open:
-    *run, pid, started_at = row
-    return Open(_run(run), pid, started_at)
+    *run, pid, started_at, variables = row
+    return Open(_run(run), pid, started_at, _pairs(variables))
 
 
 def _held(row: tuple[Any, ...]) -> Held:
     *run, since, until, reason, variables = row
-    pairs = tuple((name, value) for name, value in json.loads(variables or "[]"))
-    return Held(_run(run), since, until, reason or "", pairs)
+    return Held(_run(run), since, until, reason or "", _pairs(variables))
+
+
+def _pairs(variables: str | None) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in json.loads(variables or "[]"))
 
 
 def _run(row: Sequence[Any]) -> Run:

@@ -34,14 +34,13 @@ Execute = Callable[..., sqlite3.Cursor]
 def put(execute: Execute, entry: Entry, host: str) -> bool:
     """Write one entry; False: a claim that stands already."""
     match entry:
-        case Claimed(run):
-            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host, run.uid)
+        case Claimed(run, variables):
+            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host, run.uid, _json(variables))
             return execute(SQL.claim, values).rowcount == 1
         case Began(run_id, pid, started_at):
             execute(SQL.begin, (pid, started_at, run_id))
         case Waits(held):
             head = (*_head(held.run)[:3], held.run.attempt, *_head(held.run)[3:5])
-            variables = json.dumps(held.variables) if held.variables else None
             waits = (
                 *head,
                 held.reason or None,
@@ -50,7 +49,7 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
                 held.run.uid,
                 held.since,
                 held.until,
-                variables,
+                _json(held.variables),
             )
             execute(SQL.wait, waits)
         case Ended(run_id, outcome, ended_at, ending):
@@ -89,6 +88,10 @@ def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
                 SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
             ):  # fmt: skip
                 execute(statement, facts)
+
+
+def _json(variables: tuple[tuple[str, str], ...]) -> str | None:
+    return json.dumps(variables) if variables else None
 
 
 def _head(run: Run) -> tuple[str, str, Instant, str, str]:

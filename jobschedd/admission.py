@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 OVERLAP = "overlap: the last run is still going"
 ONE_WAITS = "overlap: the last run is still going, and one waits already"
+WAITS = "overlap: the last start still waits"
+HAS_TO_END = "overlap: the last run has to end first"
+HAS_TO_START = "overlap: the last start has to go first"
 REPLACED = "replaced by a newer start"
 
 
@@ -64,37 +67,56 @@ class Admission:
         variables: tuple[tuple[str, str], ...] = (),
     ) -> Admitted:
         """Whether this run starts now. Else it waits, or is skipped, and that is on the record."""
+        # Files come once: a run that brings some is never skipped.
+        if reason := "" if variables else self.gives_way(definition):
+            self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
+            return Admitted(starts=False, skipped=reason)
+        if not (reason := self._waits(definition, coming)):
+            return Admitted(starts=True)
+        until = None if reason == HAS_TO_END else self._too_late(definition, run, now)
+        self.hold(Held(run, now, until, reason, variables), now)
+        if definition.job.overlap == "replace":
+            self._replace(run, now)
+        return Admitted(starts=False, waits=reason)
+
+    def gives_way(self, definition: Definition, *, retry: bool = False) -> str:
+        """Why a start without files is skipped now; empty: it is not. One that waits for its turn is as good as going.
+
+        `retry`: an old instant that is tried again takes no newer one's place.
+        """
         job_id, overlap = definition.job.job_id, definition.job.overlap
-        if self._running.has_job(job_id) and overlap != "allow":
-            if reason := "" if variables else self._skips(overlap, run):
-                self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
-                return Admitted(starts=False, skipped=reason)
-            if overlap == "replace" and run.cause is not Cause.RETRY:
-                self._ends.ask(self._running.of_job(job_id), Asked.STOPPED, REPLACED)
-                # Files come once: a run that brings some gives way to nobody.
-                for held in self.waiting.drop(job_id, lambda held: run.cause is not Cause.WATCH and not held.variables):
-                    self.give_up(held, REPLACED, now)
-            return self._wait(Held(run, now, None, "overlap: the last run has to end first", variables), now)
+        if overlap == "allow":
+            return ""
+        going, waiting = self._running.has_job(job_id), self.waiting.ready(job_id)
+        if overlap == "queue" and not all(held.variables for held in waiting):
+            return ONE_WAITS if going else WAITS
+        if (overlap == "skip" or (overlap == "replace" and retry)) and (going or waiting):
+            return OVERLAP if going else WAITS
+        return ""
+
+    def _waits(self, definition: Definition, coming: int) -> str:
+        """What a start has to wait for; empty: nothing."""
+        job_id = definition.job.job_id
+        if not self._may_start(job_id):
+            return HAS_TO_END
         # Who comes now does not overtake who waits for room.
-        if not self.has_room(coming) or (self.max_running is not None and self.waiting.any_ready()):
-            return self._wait(Held(run, now, self._too_late(definition, run, now), self._limit(), variables), now)
-        return Admitted(starts=True)
+        if not self.has_room(coming) or (self.max_running is not None and self.waiting.any_ready(self._may_start)):
+            return f"limit: max_running = {self.max_running} runs go on already"
+        return HAS_TO_START if definition.job.overlap != "allow" and self.waiting.ready(job_id) else ""
 
-    def _wait(self, held: Held, now: Instant) -> Admitted:
-        self.hold(held, now)
-        return Admitted(starts=False, waits=held.reason)
+    def _may_start(self, job_id: str, coming: int = 0) -> bool:
+        """Whether the job's own `overlap` lets it start now. `coming`: how many of it are about to start."""
+        definition = self._catalog.get(job_id)
+        if definition is None or definition.job.overlap == "allow":
+            return True
+        return not (coming or self._running.has_job(job_id))
 
-    def _skips(self, overlap: str, run: Run) -> str:
-        """Why a run gives way to the one that goes on; empty: it does not."""
-        if run.cause is Cause.WATCH:
-            return ""  # its files come once
-        # An old instant that is tried again takes no newer one's place.
-        if overlap == "skip" or (overlap == "replace" and run.cause is Cause.RETRY):
-            return OVERLAP
-        return ONE_WAITS if overlap == "queue" and self.waiting.count(run.job_id) else ""
-
-    def _limit(self) -> str:
-        return f"limit: max_running = {self.max_running} runs go on already"
+    def _replace(self, run: Run, now: Instant) -> None:
+        """A run, which waits already, takes the place of the others of its job."""
+        self._ends.ask(self._running.of_job(run.job_id), Asked.STOPPED, REPLACED)
+        if run.cause is not Cause.WATCH:
+            for held in self.waiting.drop_ready(run.job_id, lambda held: held.run is not run and not held.variables):
+                self.give_up(held, REPLACED, now)
 
     @staticmethod
     def _too_late(definition: Definition, run: Run, now: Instant) -> Instant | None:
@@ -110,19 +132,35 @@ class Admission:
         self.waiting.put(held, now)
         self._listen(event.RunWaits(held.run, held.reason))
 
-    def take(self, now: Instant, coming: Counter[str]) -> Held | None:
-        """The run whose turn it is. `coming`: how many of each job are about to start."""
+    def go_on(self, held: Held, now: Instant) -> None:
+        """One that is on the record goes on waiting; if its moment has come, for its turn.
 
-        def may_start(job_id: str) -> bool:
-            definition = self._catalog.get(job_id)
-            alone = definition is None or definition.job.overlap == "allow"
-            return alone or not (self._running.has_job(job_id) or coming[job_id])
+        A further attempt is a start like any other: `overlap` decides when its moment has come.
+        """
+        definition = self._catalog.get(held.run.job_id)
+        if held.since > now or definition is None or held.run.cause is not Cause.RETRY or held.variables:
+            self.waiting.put(held, now)
+        elif reason := self.gives_way(definition, retry=True):
+            self.give_up(held, reason, now)
+        else:
+            self.waiting.queue(held)
 
-        while self.has_room(coming.total()) and (held := self.waiting.take(now, may_start)):
-            if held.until is None or now <= held.until:
-                return held
+    def pass_time(self, now: Instant) -> None:
+        """The moment of some has come."""
+        self.expire(now)
+        for held in self.waiting.come(now):
+            self.go_on(held, now)
+
+    def expire(self, now: Instant) -> None:
+        """Some have waited too long."""
+        for held in self.waiting.expire(now):
             self.give_up(held, f"{held.reason}, for too long", now)
-        return None
+
+    def take(self, coming: Counter[str]) -> Held | None:
+        """The run whose turn it is. `coming`: how many of each job are about to start."""
+        if not self.has_room(coming.total()):
+            return None
+        return self.waiting.take(lambda job_id: self._may_start(job_id, coming[job_id]))
 
     def give_up(self, held: Held, reason: str, now: Instant, outcome: Outcome = Outcome.SKIPPED) -> None:
         """It waits no more, and does not start."""

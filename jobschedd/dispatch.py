@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jobschedd.admission import OVERLAP, Admission
+from jobschedd.admission import Admission
 from jobschedd.ending import Ending
 from jobschedd.model import event, message
 from jobschedd.model.policy import Stretch
@@ -94,6 +94,7 @@ class Dispatch:
 
     def start_due(self, now: Instant, why_late: str = HELD_UP) -> None:
         """Decide and start all that is due at `now`, or within the lead that claims are given."""
+        self.admission.expire(now)
         starts: list[Start] = []
         together = 1
         for instant, job_id, delay in self.timetable.take(now + self.lead):
@@ -110,8 +111,8 @@ class Dispatch:
                         now,
                     )
                     continue
-                blocked = definition.job.overlap == "skip" and self.running.has_job(job_id)
-                verdict = self.timetable.decide(definition, instant, delay, moment, blocked=blocked)
+                blocked = self.admission.gives_way(definition) if definition.job.overlap == "skip" else ""
+                verdict = self.timetable.decide(definition, instant, delay, moment, blocked=bool(blocked))
                 self._tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
@@ -149,9 +150,10 @@ class Dispatch:
 
     def start_waiting(self, now: Instant) -> None:
         """Start those whose turn has come."""
+        self.admission.pass_time(now)
         starts: list[Start] = []
         coming: Counter[str] = Counter()
-        while held := self.admission.take(now, coming):
+        while held := self.admission.take(coming):
             definition = self._catalog.get(held.run.job_id)
             assert definition is not None, "a removed job has nothing waiting"
             starts.append(Start.of(definition, held.run, now, held.variables))
@@ -235,6 +237,9 @@ class Dispatch:
         # What the others of this wake-up owe is decided later: this is a part of one, and each part is whole.
         self.note_arrears()
         refused = self.record.claim([Claimed(start.run, start.variables) for start in starts])
+        for start in starts:
+            if start.run.run_id in refused:
+                self.admission.waiting.look_again(start.run.job_id)  # who stood behind it
         made = [start for start in starts if start.run.run_id not in refused]
         if not made:
             return
@@ -257,12 +262,12 @@ class Dispatch:
         self._listen(event.JobQuarantined(definition.job.job_id, trace))
 
     def _tell(
-        self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: bool = False
+        self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: str = ""
     ) -> None:
-        """Say what does not run. `blocked`: nor does the start of the verdict."""
+        """Say what does not run. `blocked`: why the start of the verdict does not either."""
         for stretch in verdict.coalesced:
             if blocked and verdict.start is not None:
-                self.pass_stretch(definition, stretch, Outcome.SKIPPED, OVERLAP, now)
+                self.pass_stretch(definition, stretch, Outcome.SKIPPED, blocked, now)
             else:
                 self.pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
         if verdict.missed:

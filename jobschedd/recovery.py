@@ -122,7 +122,7 @@ class Recovery:
             elif not definition.job.enabled:
                 admission.give_up(held, "withdrawn: the job is not enabled", now)
             else:
-                admission.waiting.put(replace(held, run=self._dispatch.renew(held.run, definition)), now)
+                admission.go_on(replace(held, run=self._dispatch.renew(held.run, definition)), now)
 
     def see_past(self, past: Past) -> list[Entry]:
         """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""

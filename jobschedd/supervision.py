@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jobschedd.dispatch import Start
 from jobschedd.model import event, message
 from jobschedd.model.event import show_instant
 from jobschedd.model.policy import retry_delay
@@ -94,8 +93,9 @@ class Supervision:
             and not self._in_doubt
         ):
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
-            if self._dispatch.admission.admit(definition, again, now, variables=variables).starts:
-                self._dispatch.start([Start.of(definition, again, now, variables)])
+            # In the place of the one that is lost: `overlap` has decided.
+            reason = f"attempt {again.attempt}: {NOT_SEEN}"
+            self._dispatch.admission.hold(Held(again, now, None, reason, variables), now)
 
     def take_lost(self, job_id: str) -> list[Run]:
         """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""

@@ -16,10 +16,20 @@ from tests.conftest import World, at, change, local
 
 EIGHT = at("2026-11-23 08:00:30")
 
+BUSY = change("z.json", "z", "0 0 1 1 *")
+"""A job for `keep_busy`."""
+
+LIMIT = "limit: max_running = 1 runs go on already"
+
 
 def started(world: World) -> list[tuple[str, str, int]]:
     """Job, time of its instant, and attempt of every start."""
     return [(run.job_id, local(run.scheduled_at)[11:19], run.attempt) for run, _ in world.runner.started]
+
+
+def keep_busy(world: World) -> None:
+    """One run more goes on."""
+    world.say(message.Start("z", 0, SimpleQueue()))
 
 
 def begin(world: World, number: int = -1) -> None:
@@ -200,6 +210,112 @@ def test_a_higher_limit_counts_at_once(world: World) -> None:
     world.pass_time(MINUTE)
     world.say(message.Configure(4, 3))
     assert len(world.runner.started) == 3
+
+
+@pytest.mark.parametrize(
+    ("overlap", "waits", "reason"),
+    [
+        ("skip", "08:00:31", "overlap: the last start still waits"),
+        ("queue", "08:00:31", "overlap: the last start still waits"),
+        ("replace", "08:02:00", "replaced by a newer start"),
+    ],
+)
+def test_who_waits_for_room_is_as_good_as_going_to_the_overlap_of_its_job(
+    world: World, overlap: str, waits: str, reason: str
+) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(BUSY, change("a.json", "a", "* * * * * *", overlap=overlap, catch_up="1h"))
+    keep_busy(world)
+    for _ in range(90):
+        world.pass_time(SECOND)
+    assert [local(held.run.scheduled_at)[11:19] for held in world.scheduler._dispatch.admission.waiting] == [waits]
+    assert {passed.reason for passed in world.said(event.InstantPassed)} == {reason}
+    assert len(world.said(event.InstantPassed)) == 89
+    end(world)
+    assert started(world)[1:] == [("a", waits, 1)]
+
+
+def test_a_start_that_replaces_one_that_waits_takes_its_place_in_the_row(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(BUSY, change("a.json", "a", "* * * * *", overlap="replace"))
+    world.load(change("b.json", "b", "1 8 * * *"))
+    keep_busy(world)
+    for _ in range(2):
+        world.pass_time(MINUTE)
+    end(world)
+    assert started(world)[1:] == [("a", "08:02:00", 1)]
+    assert fates(world)[1:3] == [("08:01:00", "skipped", "replaced by a newer start"), ("08:01:00", "waiting", LIMIT)]
+
+
+def test_files_that_wait_for_room_are_not_skipped(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(BUSY, change("a.json", "a", "* * * * *", watch={"path": "/srv/in"}))
+    keep_busy(world)
+    world.pass_time(MINUTE)
+    for number in range(3):
+        world.say(message.FilesArrived("a", (f"/srv/in/{number}",)))
+        world.pass_time(SECOND)
+    assert world.status().waiting == 4
+    for _ in range(5):
+        end(world)
+    told = [dict(launch.env).get("JOBSCHEDD_PATH") for _, launch in world.runner.started]
+    assert told == [None, None, "/srv/in/0", "/srv/in/1", "/srv/in/2"]
+
+
+def test_whoever_waits_for_room_too_long_is_told_when_it_is_too_late(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(change("a.json", "a", "1 8 * * *"), change("b.json", "b", "1 8 * * *", catch_up="10m"))
+    world.pass_time(MINUTE)
+    while not world.said(event.InstantPassed):
+        wait = world.scheduler._next_moment() - world.clock.wall
+        assert wait > 0
+        world.pass_time(wait)
+    assert world.clock.wall == at("2026-11-23 08:11:30") + 1
+    assert world.said(event.InstantPassed)[0].reason == f"{LIMIT}, for too long"
+    assert world.status().waiting == 0
+
+
+def test_an_instant_is_not_skipped_for_one_that_has_waited_too_long(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(BUSY, change("a.json", "a", "* * * * *", catch_up="1m"))
+    keep_busy(world)
+    world.pass_time(30 * SECOND)
+    world.pass_time(2 * MINUTE)
+    assert [fate for fate in fates(world) if fate[0] >= "08:01"] == [
+        ("08:01:00", "skipped", f"{LIMIT}, for too long"),
+        ("08:02:00", "coalesced", "a newer instant is owed"),
+        ("08:03:00", "waiting", LIMIT),
+    ]
+
+
+def test_a_job_that_waits_for_its_own_last_run_takes_nobodys_room(world: World) -> None:
+    world.say(message.Configure(4, 10))
+    world.load(change("a.json", "a", "* * * * *", overlap="queue"), change("b.json", "b", "2 8 * * *"))
+    world.load(change("c.json", "c", None, after=["b"]))
+    for _ in range(2):
+        world.pass_time(MINUTE)
+    assert [waits.reason for waits in world.said(event.RunWaits)] == ["overlap: the last run has to end first"]
+    end(world)
+    assert [job for job, _, _ in started(world)] == ["a", "b", "c"]
+    assert len(world.said(event.RunWaits)) == 1
+
+
+@pytest.mark.fault("F26")
+def test_of_ten_thousand_jobs_that_are_due_at_once_each_starts_once_in_its_turn(world: World) -> None:
+    world.say(message.Configure(4, 50))
+    names = [f"j{number:05}" for number in range(10_000)]
+    world.load(*(change(f"{name}.json", name, "1 8 * * *") for name in names))
+    world.pass_time(MINUTE)
+    running, ended = world.scheduler._dispatch.running, 0
+    assert (len(running), world.status().waiting) == (50, 9_950)
+    while ended < len(world.runner.started):
+        world.clock.advance(SECOND // 100)
+        world.end(world.runner.started[ended][0])
+        ended += 1
+        assert len(running) == min(50, 10_000 - ended)
+    assert [job for job, _, _ in started(world)] == names
+    assert world.status().waiting == 0
+    assert world.store.rows("SELECT outcome, count(*) FROM run GROUP BY 1") == [("succeeded", 10_000)]
 
 
 # -- timeouts --------------------------------------------------------------------------------------------------------
@@ -416,6 +532,74 @@ def test_a_step_of_the_clock_makes_no_retry_early_or_late(world: World) -> None:
     world.step_clock(-9 * HOUR)
     world.pass_time(11 * MINUTE)
     assert started(world)[1:] == [("a", "08:01:00", 2)]
+
+
+@pytest.mark.parametrize("overlap", ["skip", "replace", "queue", "allow"])
+def test_when_the_moment_of_a_retry_comes_while_the_job_runs_again_its_overlap_decides(
+    world: World, overlap: str
+) -> None:
+    world.load(change("a.json", "a", "1-2 8 * * *", overlap=overlap, retry={"delay": "90s"}))
+    world.pass_time(30 * SECOND)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    assert started(world) == [("a", "08:01:00", 1), ("a", "08:02:00", 1)]
+    world.pass_time(MINUTE)
+    assert world.runner.ended == []
+    assert len(world.runner.started) == (3 if overlap == "allow" else 2)
+    assert world.status().waiting == (1 if overlap == "queue" else 0)
+    end(world, 1)
+    again = ("a", "08:01:00", 2)
+    assert started(world)[2:] == ([again] if overlap in {"queue", "allow"} else [])
+    if overlap in {"skip", "replace"}:
+        assert fates(world)[1] == ("08:01:00", "skipped", "overlap: the last run is still going")
+
+
+def test_an_attempt_whose_moment_came_while_no_daemon_was_there_gives_way_too(world: World) -> None:
+    job = change("a.json", "a", "1-2 8 * * *", retry={"delay": "90s"})
+    world.load(job)
+    world.pass_time(30 * SECOND)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    going, _ = world.runner.started[1]
+    after = left(world, 10 * MINUTE, found=[going])
+    after.load(job)
+    after.say(message.FirstLoadDone())
+    after.end(going)
+    assert started(after) == []
+    assert fates(after)[1] == ("08:01:00", "skipped", "overlap: the last run is still going")
+
+
+def test_an_attempt_for_files_waits_until_the_newer_run_has_ended(world: World) -> None:
+    world.load(change("a.json", "a", None, watch={"path": "/srv/in"}, retry={"delay": "90s"}))
+    world.say(message.FilesArrived("a", ("/srv/in/1",)))
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    world.say(message.FilesArrived("a", ("/srv/in/2",)))
+    world.pass_time(MINUTE)
+    end(world)
+    told = [dict(launch.env)["JOBSCHEDD_PATH"] for _, launch in world.runner.started]
+    assert told == ["/srv/in/1", "/srv/in/2", "/srv/in/1"]
+
+
+def test_an_attempt_whose_moment_is_to_come_stands_in_nobodys_way(world: World) -> None:
+    world.load(change("a.json", "a", "1-2 8 * * *", overlap="queue", retry={"delay": "1h"}))
+    world.pass_time(30 * SECOND)
+    end(world, exit_code=1)
+    world.pass_time(MINUTE)
+    end(world)
+    world.pass_time(2 * HOUR)
+    assert started(world) == [("a", "08:01:00", 1), ("a", "08:02:00", 1), ("a", "08:01:00", 2)]
+
+
+def test_while_an_attempt_waits_for_room_the_scheduler_sleeps(world: World) -> None:
+    world.load(BUSY, change("a.json", "a", "1 8 * * *", retry={"delay": "10s"}))
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.say(message.Configure(4, 1))
+    keep_busy(world)
+    world.pass_time(MINUTE)
+    assert world.status().waiting == 1
+    assert world.scheduler._next_moment() > world.clock.wall
 
 
 # -- after -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Runs where no cgroup is to be had: a session, what descends from it, and what we inherit as child subreaper.
 
 Same face as cgroup.Cgroups. It finds daemons that forked twice and left the session; one that emptied its environment
-too belongs to whichever of the runs went on when it was born, and ends with the last of them.
+too belongs to whichever of the runs went on when it was born, and ends with the last of them. What a run may leave
+behind is known by what it had at its end; who has no name and is not of these is nobody's, and is ended.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobschedd.runner import tree
 from jobschedd.runner.cgroup import GLANCE, GRACE
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jobschedd.runner.run import Run
+
+EARLIER = 100
+"""Ticks, a second. A run is taken to have begun this much before we knew."""
+
+MOST_PERIODS = 1_000
+"""How many times are remembered at which runs went on that may leave nothing."""
 
 NAMELESS = 1.0
 """Seconds for which a process may show no environment because it is in the middle of an exec."""
@@ -30,9 +38,13 @@ class Orphans:
     def __init__(self) -> None:
         self._ending: dict[int, float] = {}
         """Orphans of runs that are over, and when they are killed."""
-        self._may_live: dict[str, int] = {}
-        """Runs that are over and have been allowed to leave something behind, with their main processes."""
-        self._nameless: dict[tree.Process, float] = {}
+        self._over: list[Run] = []
+        """Runs that have ended since the last look and may leave something behind."""
+        self._left: dict[str, _Left] = {}
+        """What such runs have left."""
+        self._bound: deque[tuple[int, int]] = deque(maxlen=MOST_PERIODS)
+        """When, in ticks, runs went on that are over and may leave nothing. No two overlap; the oldest first."""
+        self._nameless: dict[tree.Name, float] = {}
         """Orphans in whose environment no run is named, and since when."""
         self._glance_at: float | None = None
 
@@ -47,7 +59,9 @@ class Orphans:
 
     def over(self, run: Run, usage: resource.struct_rusage) -> dict[str, Any]:
         if run.leaves_children:
-            self._may_live[run.run_id] = run.pid
+            self._over.append(run)
+        else:
+            self._note_bound(run.begun - EARLIER, tree.ticks())
         return {
             "cpu_usec": round((usage.ru_utime + usage.ru_stime) * 1_000_000),
             "memory_peak": usage.ru_maxrss * 1024,
@@ -63,13 +77,24 @@ class Orphans:
         Looked for when something has ended, which is when we inherit. A child of ours that is no run is an orphan of one.
         """
         mains = {run.pid: run for run in runs.values()}
-        children = {pid for pid in tree.children() if pid not in mains}
-        owners = self._owners(children, mains)
-        self._ending = {pid: kill_at for pid, kill_at in self._ending.items() if pid in children}
-        self._may_live = {run_id: pid for run_id, pid in self._may_live.items() if run_id in owners.values()}
+        orphans = [
+            process for pid in tree.children() if pid not in mains and (process := tree.read_process(pid)) is not None
+        ]
+        if self._ending and self._bound:
+            self._note_bound(self._bound[-1][1], tree.ticks())  # of what is being ended anything may come yet
+        self._note_left(orphans, runs)
+        owners = self._owners(orphans, mains)
+        there = {process.pid for process in orphans}
+        self._ending = {pid: kill_at for pid, kill_at in self._ending.items() if pid in there}
+        if self._glance_at is None:  # else who is still to get a name may be of them
+            self._left = {
+                run_id: left
+                for run_id, left in self._left.items()
+                if run_id in owners.values() or any(map(tree.is_alive, left.processes))
+            }
         now = time.monotonic()
         for pid, owner in owners.items():
-            if pid not in self._ending and owner not in runs and owner not in self._may_live:
+            if pid not in self._ending and owner not in runs and owner not in self._left:
                 os.kill(pid, signal.SIGTERM)
                 self._ending[pid] = now + GRACE
         for pid, kill_at in self._ending.items():
@@ -82,33 +107,69 @@ class Orphans:
         moments = [*self._ending.values(), *([self._glance_at] if self._glance_at is not None else [])]
         return min(moments, default=None)
 
-    def _owners(self, orphans: Iterable[int], mains: Mapping[int, Run]) -> dict[int, str]:
+    def _owners(self, orphans: Iterable[tree.Process], mains: Mapping[int, Run]) -> dict[int, str]:
         """The runs that these come from; empty: one that is over. Left out: it cannot be told yet."""
         now = time.monotonic()
-        owners, nameless = {}, dict[tree.Process, float]()
-        sessions = {pid: run.run_id for pid, run in mains.items()} | {
-            pid: run_id for run_id, pid in self._may_live.items()
-        }
-        for pid in orphans:
-            process = tree.read_process(pid)
-            if process is None:
-                continue
-            run_id = tree.run_of(pid) or sessions.get(process.session)
+        owners, nameless = {}, dict[tree.Name, float]()
+        left = {name: run_id for run_id, left in self._left.items() for name in left.processes}
+        sessions = {left.session: run_id for run_id, left in self._left.items()}
+        sessions |= {pid: run.run_id for pid, run in mains.items()}
+        for process in orphans:
+            run_id = left.get(process.name) or tree.run_of(process.pid) or sessions.get(process.session)
             if run_id is None:
-                since = nameless[process] = self._nameless.get(process, now)
-                run_id = self._eldest(process, mains) if now - since >= NAMELESS else None
+                since = nameless[process.name] = self._nameless.get(process.name, now)
+                run_id = _eldest(process, mains) if now - since >= NAMELESS else None
             if run_id is not None:
-                owners[pid] = run_id
+                owners[process.pid] = run_id
         self._nameless = nameless
         self._glance_at = now + GLANCE if any(now - since < NAMELESS for since in nameless.values()) else None
         return owners
 
-    def _eldest(self, process: tree.Process, mains: Mapping[int, Run]) -> str:
-        """A run that a process without a name may come from."""
-        going = [main for main in map(tree.read_process, mains) if main is not None and main.born <= process.born]
-        if going:
-            return mains[min(going, key=lambda main: main.born).pid].run_id
-        return next(iter(self._may_live), "")
+    def _note_left(self, orphans: Iterable[tree.Process], runs: Mapping[str, Run]) -> None:
+        """What belongs to runs that may leave it is known from their end on.
+
+        That is all we can find of them, and who has no name where it can be of no other run.
+        """
+        over, self._over = self._over, []
+        if not orphans or not over:
+            return
+        found = tree.find_each({run.run_id: run.pid for run in over})
+        known = set[tree.Process]().union(*found.values())
+        began = [run.begun - EARLIER for run in runs.values() if not run.leaves_children]
+        free = {
+            process.name
+            for process in orphans
+            if process not in known
+            and process.pid not in self._ending
+            and not any(begun <= process.born for begun in began)
+            and not self._was_bound(process.born)
+            and tree.run_of(process.pid) is None
+        }
+        for run in over:
+            self._left[run.run_id] = _Left(run.pid, free | {process.name for process in found[run.run_id]})
+
+    def _note_bound(self, begun: int, ended: int) -> None:
+        while self._bound and self._bound[-1][1] >= begun:
+            begun = min(begun, self._bound.pop()[0])
+        self._bound.append((begun, ended))
+
+    def _was_bound(self, born: int) -> bool:
+        """Whether a process of that birth may be of a run that is over and may leave nothing."""
+        forgotten = self._bound[0][0] if len(self._bound) == MOST_PERIODS else 0
+        return born < forgotten or any(begun <= born <= ended for begun, ended in self._bound)
+
+
+class _Left(NamedTuple):
+    """What a run has been allowed to leave behind."""
+
+    session: int
+    processes: set[tree.Name]
+
+
+def _eldest(process: tree.Process, mains: Mapping[int, Run]) -> str:
+    """A run that goes on and that a process without a name may come from; empty: there is none."""
+    going = [main for main in map(tree.read_process, mains) if main is not None and main.born <= process.born]
+    return mains[min(going, key=lambda main: main.born).pid].run_id if going else ""
 
 
 def _own(orphan: Mapping[str, Any]) -> int:

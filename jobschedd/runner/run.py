@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from jobschedd.runner import tree
+
 if TYPE_CHECKING:
     from jobschedd.runner.output import Pipe
 
@@ -13,6 +15,7 @@ class Run:
     __slots__ = (
         "asked",
         "at",
+        "begun",
         "heard",
         "leaves_children",
         "made_at",
@@ -41,6 +44,8 @@ class Run:
         self.at = 0
         """When it began, by the wall clock, microseconds; 0: it has not."""
         self.made_at = time.monotonic()
+        self.begun = tree.ticks()
+        """By the clock of births. Its process may be some milliseconds older: several are started before they are told."""
         self.asked = ""
         """Why it was asked to end."""
         self.withdrawn = False

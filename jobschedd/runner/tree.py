@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MOST_PASSES = 20
 """A process that forks faster than it is found is chased this often."""
@@ -27,7 +28,28 @@ class Process(NamedTuple):
     parent: int
     session: int
     born: int
-    """Clock ticks after boot. A pid and this together name a process for good."""
+    """Clock ticks after boot."""
+
+    @property
+    def name(self) -> Name:
+        return Name(self.pid, self.born)
+
+
+class Name(NamedTuple):
+    """What a process keeps as long as it lives, and no other process ever has."""
+
+    pid: int
+    born: int
+
+
+def is_alive(name: Name) -> bool:
+    process = read_process(name.pid)
+    return process is not None and process.born == name.born
+
+
+def ticks() -> int:
+    """The moment by the clock of births."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
 def read_process(pid: int) -> Process | None:
@@ -68,12 +90,34 @@ def children() -> list[int]:
 
 def find(runs: Mapping[str, int]) -> set[Process]:
     """All processes of these runs, given by id and main process."""
+    return set[Process]().union(*find_each(runs).values())
+
+
+def find_each(runs: Mapping[str, int]) -> dict[str, set[Process]]:
+    """The processes of each of these runs, given by id and main process, in one look at all there are."""
     processes = _all_processes()
-    mains = set(runs.values())
-    found = {process.pid for process in processes.values() if process.session in mains or run_of(process.pid) in runs}
+    below = _below(processes)
+    sessions = {main: run_id for run_id, main in runs.items()}
+    found: dict[str, set[int]] = {run_id: set() for run_id in runs}
+    for process in processes.values():
+        run_id = sessions.get(process.session) or run_of(process.pid)
+        if run_id in found:
+            found[run_id].add(process.pid)
+    return {run_id: _with_all_below(roots, processes, below) for run_id, roots in found.items()}
+
+
+def _below(processes: Mapping[int, Process]) -> dict[int, list[int]]:
+    """The children of each."""
     below: dict[int, list[int]] = {}
     for process in processes.values():
         below.setdefault(process.parent, []).append(process.pid)
+    return below
+
+
+def _with_all_below(
+    roots: Iterable[int], processes: Mapping[int, Process], below: Mapping[int, list[int]]
+) -> set[Process]:
+    found = set(roots)
     waiting = list(found)
     while waiting:
         for child in below.get(waiting.pop(), ()):

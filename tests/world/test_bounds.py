@@ -22,6 +22,33 @@ from jobschedd.model.run import SECOND, Asked
 from jobschedd.runner import tree
 from tests.world.runs import SHELL, Runs, as_root, await_gone, gone
 
+HASTY = """#!/bin/sh
+exec {python} -I -c '
+from jobschedd.runner import cgroup, orphans
+cgroup.GRACE = orphans.GRACE = {grace}
+from jobschedd.runner.__main__ import main
+main()' "$4" "$5"
+"""
+GRACE = 1.0
+
+
+@pytest.fixture
+def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    """With a runner that gives less grace to what a run leaves behind."""
+    python = tmp_path / "python"
+    python.write_text(HASTY.format(python=sys.executable, grace=GRACE))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    made = Runs()
+    yield made
+    made.process.close()
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    await_gone(pid)
+
+
 # -- what a run leaves behind ----------------------------------------------------------------------------------------
 
 
@@ -44,6 +71,53 @@ def test_what_a_job_may_leave_is_left(runs: Runs) -> None:
     runs.shell("true")  # its end has the runner look around
     assert not gone(int(output))
     os.kill(int(output), signal.SIGKILL)
+
+
+def test_a_daemon_without_a_name_is_left_too_where_it_can_be_of_no_other_run(runs: Runs) -> None:
+    _, output = runs.finish(*SHELL, "env -i setsid -f sh -c 'echo $$; exec sleep 1000'; sleep 0.3", leave_children=True)
+    for _ in range(3):
+        runs.shell("sleep 0.6")
+    assert not gone(int(output))
+    end(int(output))
+
+
+LEAVES = "setsid -f sh -c 'echo $$; exec sleep 1000'; sleep 0.3"
+HIDES = "(env -i setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' &); sleep 0.3"
+
+
+@pytest.mark.fault("F36")
+def test_who_has_no_name_is_not_hidden_by_what_another_run_has_left(hasty: Runs) -> None:
+    _, left = hasty.finish(*SHELL, LEAVES, leave_children=True)
+    _, hidden = hasty.finish(*SHELL, HIDES)
+    await_gone(int(hidden))
+    assert not gone(int(left))
+    end(int(left))
+
+
+@pytest.mark.fault("F36")
+def test_who_has_no_name_is_not_hidden_by_a_run_beside_it_that_may_leave_children(hasty: Runs) -> None:
+    leaver = hasty.start(*SHELL, f"{LEAVES}; sleep 2", leave_children=True)
+    (left,) = hasty.lines(leaver, 1)
+    _, hidden = hasty.finish(*SHELL, HIDES)
+    hasty.next(RunEnded, leaver)
+    await_gone(int(hidden))
+    assert not gone(int(left))
+    end(int(left))
+
+
+def test_what_is_left_keeps_what_it_had_when_it_was_left(hasty: Runs) -> None:
+    """Its child has no name, and comes to us when its parent has ended."""
+    script = "setsid sh -c 'env -i setsid sh -c \"echo \\$\\$; exec sleep 1000\" & echo $$; exec sleep 1.5' & sleep 0.3"
+    _, output = hasty.finish(*SHELL, script, leave_children=True)
+    for pid in map(int, output.split()):
+        if "1.5" in Path(f"/proc/{pid}/cmdline").read_text():
+            await_gone(pid)
+        else:
+            kept = pid
+    for _ in range(3):
+        hasty.shell("sleep 0.6")
+    assert not gone(kept)
+    end(kept)
 
 
 @pytest.mark.fault("F35")

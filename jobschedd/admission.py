@@ -50,6 +50,8 @@ class Admission:
         self._ends = ends
         self._listen = listen
         self.waiting = Waiting()
+        self._broken_off: list[tuple[Held, str]] = []
+        """Further attempts that are not made, and why."""
         self.max_running: int | None = None
         """How many runs may go on at once; None: as many as there are."""
 
@@ -164,7 +166,18 @@ class Admission:
 
     def give_up(self, held: Held, reason: str, now: Instant, outcome: Outcome = Outcome.SKIPPED) -> None:
         """It waits no more, and does not start."""
-        self._record.ended(held.run, outcome, Ending(None, None, 0, None, reason), None, now)
+        if held.run.cause is Cause.RETRY and outcome is Outcome.SKIPPED:
+            # On the record together with who follows now that the last attempt was the one before it.
+            self._broken_off.append((held, reason))
+        else:
+            self._record.ended(held.run, outcome, Ending(None, None, 0, None, reason), None, now)
+
+    def take_broken_off(self, now: Instant) -> list[Held]:
+        """The attempts that were given up since this was last asked; they are on the record now."""
+        broken_off, self._broken_off = self._broken_off, []
+        for held, reason in broken_off:
+            self._record.ended(held.run, Outcome.SKIPPED, Ending(None, None, 0, None, reason), None, now)
+        return [held for held, _ in broken_off]
 
     def withdraw(self, job_id: str, reason: str, now: Instant) -> list[str]:
         """None of a job's runs waits any more; those that did."""

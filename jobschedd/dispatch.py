@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.admission import Admission
@@ -15,15 +15,17 @@ from jobschedd.model.record import Claimed, Owing, Past
 from jobschedd.model.run import Cause, Instant, Outcome, Run
 from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
+from jobschedd.model.start import Start
 from jobschedd.model.timetable import Timetable, Verdict
 from jobschedd.model.waiting import Held
 from jobschedd.model.watch import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobschedd.model.catalog import Catalog
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
-    from jobschedd.model.launch import Launch
     from jobschedd.ports import Clock, Listener, Runner
     from jobschedd.record import Record
 
@@ -34,23 +36,6 @@ LEAD = 2_000
 """Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
 
 HELD_UP = "nobody could start it in time"
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    run: Run
-    launch: Launch
-    moment: Instant
-    """Not before this one."""
-    variables: tuple[tuple[str, str], ...] = ()
-    """What its environment has beside that of its job."""
-
-    @classmethod
-    def of(
-        cls, definition: Definition, run: Run, moment: Instant, variables: tuple[tuple[str, str], ...] = ()
-    ) -> Start:
-        launch = definition.launch()
-        return cls(run, replace(launch, env=(*launch.env, *variables)) if variables else launch, moment, variables)
 
 
 class Dispatch:
@@ -171,16 +156,50 @@ class Dispatch:
 
         A daemon that is about to stop leaves it to the next one.
         """
-        job_id = definition.job.job_id
-        if job_id in self.quarantined or not definition.job.enabled:
-            return
-        run = self.make_run(definition, now, cause, now)
-        if job_id in self.paused:
-            self.record.passed(run, Outcome.SKIPPED, "paused", now, 1)
-        elif self.stopping:
-            self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
-        elif self.admission.admit(definition, run, now, variables=variables).starts:
+        if self._may_start_now(definition, run := self.make_run(definition, now, cause, now), now, variables):
             self.start([Start.of(definition, run, now, variables)])
+
+    def _may_start_now(
+        self,
+        definition: Definition,
+        run: Run,
+        now: Instant,
+        variables: tuple[tuple[str, str], ...] = (),
+        *,
+        coming: int = 0,
+    ) -> bool:
+        """Whether it starts. Else it waits, or is skipped, and that is on the record."""
+        if run.job_id in self.quarantined or not definition.job.enabled:
+            return False
+        if run.job_id in self.paused:
+            self.record.passed(run, Outcome.SKIPPED, "paused", now, 1)
+            return False
+        if self.stopping:
+            self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
+            return False
+        return self.admission.admit(definition, run, now, coming=coming, variables=variables).starts
+
+    def follow(self, ends: Sequence[tuple[str, Outcome]], now: Instant) -> None:
+        """Runs of these jobs have ended so: who comes after them runs, once. All are claimed together."""
+        followers = [follower for job_id, outcome in ends for follower in self._catalog.followers(job_id, outcome)]
+        starts: list[Start] = []
+        for follower in dict.fromkeys(followers):
+            if definition := self._catalog.get(follower):
+                run = self.make_run(definition, now, Cause.AFTER, now)
+                if self._may_start_now(definition, run, now, coming=len(starts)):
+                    starts.append(Start.of(definition, run, now))
+        self.start(starts)
+
+    def end_chains(self, now: Instant) -> None:
+        """Who waits for the end of a run that was to be tried again, and is not, hears how its last attempt has ended.
+
+        Not while the first files are read: some who wait for it may not be there yet.
+        """
+        while not self.record.loading and (broken_off := self.admission.take_broken_off(now)):
+            # Of one that was lost they have heard. One that could not be started has failed.
+            known = [(held.run.job_id, held.failed) for held in broken_off if held.failed is not Outcome.LOST]
+            timed_out = Outcome.TIMED_OUT
+            self.follow([(job, timed_out if failed is timed_out else Outcome.FAILED) for job, failed in known], now)
 
     def start_for(self, job_id: str, paths: tuple[str, ...], now: Instant) -> None:
         """Files have come that a job watches for. It may be gone by now, or not watch any more."""

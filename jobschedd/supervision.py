@@ -95,7 +95,7 @@ class Supervision:
             again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, now, run.attempt + 1)
             # In the place of the one that is lost: `overlap` has decided.
             reason = f"attempt {again.attempt}: {NOT_SEEN}"
-            self._dispatch.admission.hold(Held(again, now, None, reason, variables), now)
+            self._dispatch.admission.hold(Held(again, now, None, reason, variables, Outcome.LOST), now)
 
     def take_lost(self, job_id: str) -> list[Run]:
         """The runs of a job that the last daemon left and that nobody knows of; the caller loses them."""
@@ -123,13 +123,12 @@ class Supervision:
             ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)
         outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
         self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at)
-        if refused and ending.asked:
-            return  # it was stopped on purpose before it had begun
-        if not self._try_again(run, outcome, ended_at, active.variables):
+        withdrawn = refused and bool(ending.asked)  # it was stopped on purpose before it had begun
+        if withdrawn and run.attempt == 1:
+            return  # a further attempt comes after a failure
+        if withdrawn or not self._try_again(run, outcome, ended_at, active.variables):
             # Whoever waits for a failure wants to know of a start that was not possible, too.
-            for job_id in self._catalog.followers(run.job_id, Outcome.FAILED if refused else outcome):
-                if definition := self._catalog.get(job_id):
-                    self._dispatch.start_now(definition, Cause.AFTER, ended_at)
+            self._dispatch.follow([(run.job_id, Outcome.FAILED if refused else outcome)], ended_at)
 
     def _try_again(self, run: Run, outcome: Outcome, ended_at: Instant, variables: tuple[tuple[str, str], ...]) -> bool:
         """Whether the job's `retry` has it tried again."""
@@ -147,5 +146,5 @@ class Supervision:
         again = self._dispatch.make_run(definition, run.scheduled_at, Cause.RETRY, ended_at, run.attempt + 1)
         since = ended_at + retry_delay(retry, run.attempt, run.run_id)
         reason = f"attempt {again.attempt} of {retry.attempts}, not before {show_instant(since)}"
-        self._dispatch.admission.hold(Held(again, since, None, reason, variables), ended_at)
+        self._dispatch.admission.hold(Held(again, since, None, reason, variables, outcome), ended_at)
         return True

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobschedd.model import event, message
-from jobschedd.model.record import RecordFailed
+from jobschedd.model.record import Claimed, Ended, Entry, RecordFailed
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Ending, Outcome, Run
 from tests.conftest import World, at, change, local
 
@@ -635,6 +635,126 @@ def test_a_failure_counts_when_the_last_attempt_has_failed(world: World) -> None
     world.pass_time(MINUTE)
     assert [job for job, _, _ in started(world)] == ["a", "a"]
     end(world, exit_code=1)
+    assert [job for job, _, _ in started(world)] == ["a", "a", "b"]
+
+
+CHAIN = (
+    change("a.json", "a", "1 8 * * *", retry={"delay": "10m"}),
+    change("b.json", "b", None, after=[{"job": "a", "on": "failure"}]),
+    change("c.json", "c", None, after=["a"]),
+)
+"""The first attempt of `a` fails, and the second waits for its moment."""
+
+
+def give_up(world: World, how: str) -> None:
+    """The attempt that waits is not made."""
+    match how:
+        case "paused":
+            world.say(message.Pause("a", SimpleQueue()))
+        case "disabled":
+            world.load(change("a.json", "a", "1 8 * * *", retry={"delay": "10m"}, enabled=False))
+        case "removed":
+            world.load(change("a.json"))
+        case "job stopped":
+            world.say(message.End("a", "stopped by root", SimpleQueue()))
+        case "attempt stopped":
+            (held,) = world.scheduler._dispatch.admission.waiting
+            world.say(message.End(held.run.run_id, "stopped by root", SimpleQueue()))
+        case "a newer run goes on":
+            world.say(message.Start("a", 0, SimpleQueue()))
+            world.pass_time(12 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    "how", ["paused", "disabled", "removed", "job stopped", "attempt stopped", "a newer run goes on"]
+)
+@pytest.mark.parametrize("asked", [Asked.NOT, Asked.TIMED_OUT])
+def test_who_waits_for_a_failure_hears_of_it_when_the_next_attempt_is_given_up(
+    world: World, how: str, asked: Asked
+) -> None:
+    world.load(*CHAIN)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1, asked=asked)
+    assert [job for job, _, _ in started(world)] == ["a"]
+    give_up(world, how)
+    assert [job for job, _, _ in started(world) if job != "a"] == ["b"]
+    assert [outcome for _, outcome, _ in fates(world)][1:2] == ["skipped"]
+    world.pass_time(HOUR)
+    assert [job for job, _, _ in started(world) if job != "a"] == ["b"]
+
+
+def test_a_replaced_attempt_ends_its_chain(world: World) -> None:
+    world.say(message.Configure(4, 1))
+    world.load(BUSY, change("a.json", "a", "*/2 8 * * *", overlap="replace", retry={"delay": "10s"}), *CHAIN[1:])
+    world.pass_time(90 * SECOND)
+    end(world, exit_code=1)
+    keep_busy(world)
+    world.pass_time(MINUTE)
+    world.pass_time(MINUTE)
+    end(world)
+    end(world)
+    assert [(job, attempt) for job, _, attempt in started(world)] == [("a", 1), ("z", 1), ("a", 1), ("b", 1)]
+
+
+def test_the_end_of_a_chain_and_who_follows_are_written_together(world: World) -> None:
+    world.load(*CHAIN, change("d.json", "d", None, after=[{"job": "a", "on": "end"}]))
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    written: list[list[Entry]] = []
+    write = world.store.write
+    world.store.write = lambda entries: (written.append(list(entries)), write(entries))[1]  # type: ignore[method-assign]
+    give_up(world, "paused")
+    (together,) = [entries for entries in written if any(isinstance(entry, Ended) for entry in entries)]
+    assert [entry.run.job_id for entry in together if isinstance(entry, Claimed)] == ["b", "d"]
+
+
+@pytest.mark.parametrize("how", ["removed", "disabled"])
+def test_a_chain_that_ends_while_no_daemon_is_there_is_told_to_those_who_load_later(world: World, how: str) -> None:
+    world.load(*CHAIN)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(SECOND)
+    after = left(world, MINUTE)
+    give_up(after, how)
+    after.load(CHAIN[1])
+    after.load(CHAIN[2])
+    assert started(after) == []
+    after.say(message.FirstLoadDone())
+    assert [job for job, _, _ in started(after)] == ["b"]
+    assert [outcome for _, outcome, _ in fates(after)][1:2] == ["skipped"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_who_has_heard_of_a_loss_does_not_hear_it_again_when_the_next_attempt_is_given_up(
+    world: World, restart: bool
+) -> None:
+    jobs = BUSY, change("a.json", "a", "1 8 * * *", on_lost="rerun"), CHAIN[1]
+    world.load(*jobs)
+    world.pass_time(MINUTE)
+    keep_busy(world)
+    world.say(message.Configure(4, 1))
+    world.say(message.RunnerLost("killed", (world.runner.started[0][0].run_id,)))
+    if restart:
+        world.pass_time(SECOND)
+        world = left(world, MINUTE, found=[world.runner.started[1][0]])
+        world.say(message.Configure(4, 1))
+        world.load(*jobs)
+        world.say(message.FirstLoadDone())
+    assert {held.run.job_id for held in world.scheduler._dispatch.admission.waiting} == {"a", "b"}
+    give_up(world, "paused")
+    world.pass_time(SECOND)
+    assert [passed.run.job_id for passed in world.said(event.InstantPassed)] == ["a"]
+    assert [held.run.job_id for held in world.scheduler._dispatch.admission.waiting] == ["b"]
+
+
+def test_an_attempt_that_was_stopped_before_it_could_start_ends_its_chain(world: World) -> None:
+    world.load(*CHAIN)
+    world.pass_time(MINUTE)
+    end(world, exit_code=1)
+    world.pass_time(12 * MINUTE)
+    run, _ = world.runner.started[1]
+    world.say(message.End(run.run_id, "stopped by root", SimpleQueue()))
+    world.say(message.RunRefused(run.run_id, "stopped before it could start"))
     assert [job for job, _, _ in started(world)] == ["a", "a", "b"]
 
 

@@ -21,7 +21,7 @@ from jobschedd.model.record import (
     RecordFailed,
     Rows,
 )
-from jobschedd.model.run import Cause, Run
+from jobschedd.model.run import Cause, Outcome, Run
 from jobschedd.model.waiting import Held
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
@@ -290,8 +290,8 @@ def _open(row: tuple[Any, ...]) -> Open:
 
 
 def _held(row: tuple[Any, ...]) -> Held:
-    *run, since, until, reason, variables = row
-    return Held(_run(run), since, until, reason or "", _pairs(variables))
+    *run, since, until, reason, variables, failed = row
+    return Held(_run(run), since, until, reason or "", _pairs(variables), Outcome(failed) if failed else None)
 
 
 def _pairs(variables: str | None) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -76,6 +77,11 @@ def found() -> Iterator[dict[str, Any]]:
         yield json.loads(machine.run("python3 /opt/limits.py").splitlines()[-1])
 
 
+def seconds(row: dict[str, Any]) -> float:
+    started, ended = (datetime.fromisoformat(row[key]) for key in ("started_at", "ended_at"))
+    return (ended - started).total_seconds()
+
+
 def test_controllers_are_enabled_where_the_daemon_stands_beside_its_runs(found: dict[str, Any]) -> None:
     assert {"cpu", "memory", "pids"} <= set(found["controllers"])
     assert found["daemon"] == 0
@@ -96,7 +102,8 @@ def test_a_fork_bomb_is_held_by_its_limit_and_the_others_run(found: dict[str, An
 
 
 def test_a_share_of_the_processor_is_kept(found: dict[str, Any]) -> None:
-    assert found["burner"]["cpu_seconds"] < 0.7
+    # Of how long it took: on a busy machine the interpreter alone begins for seconds.
+    assert found["burner"]["cpu_seconds"] / seconds(found["burner"]) < 0.3
 
 
 def test_a_limit_that_this_kernel_cannot_keep_is_refused_and_not_ignored(found: dict[str, Any]) -> None:

@@ -96,7 +96,7 @@ class Dispatch:
                         now,
                     )
                     continue
-                blocked = self.admission.gives_way(definition) if definition.job.overlap == "skip" else ""
+                blocked = self.admission.gives_way(definition)
                 verdict = self.timetable.decide(definition, instant, delay, moment, blocked=bool(blocked))
                 self._tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
@@ -297,5 +297,6 @@ class Dispatch:
     def pass_stretch(
         self, definition: Definition, stretch: Stretch, outcome: Outcome, reason: str, now: Instant
     ) -> None:
-        run = self.make_run(definition, stretch.last, Cause.SCHEDULE, now)
-        self.record.passed(run, outcome, reason, stretch.first, stretch.count)
+        for row in self.timetable.undecided(definition, stretch):
+            run = self.make_run(definition, row.last, Cause.SCHEDULE, now)
+            self.record.passed(run, outcome, reason, row.first, row.count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jobschedd.model.event import Event
     from jobschedd.model.launch import Launch
@@ -80,6 +80,9 @@ class Store(Protocol):
 
         Raises RecordFailed, and then nothing of it is written.
         """
+
+    def ahead(self, now: Instant) -> Mapping[str, tuple[Instant, ...]]:
+        """By job the instants, in order, that were started before their time. Raises RecordFailed."""
 
     def tidy(self, before: Instant, per_job: int) -> bool:
         """Delete a few rows that are older than `before`, or more than `per_job` of one job; whether more may be left.

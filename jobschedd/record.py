@@ -7,6 +7,7 @@ long as this process lives, and the store's marker tells the next one from when 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
@@ -14,7 +15,7 @@ from jobschedd.model.record import Alive, Began, Claimed, Doubt, Ended, Passed, 
 from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant, Outcome, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jobschedd.model.record import Entry, Keep, Past
     from jobschedd.model.run import Ending
@@ -181,6 +182,12 @@ class Record:
         if self.degraded:
             self._doubt = Doubt(self._doubt.since, max(self._doubt.reached, before))
             self._store.doubt(self._doubt)
+
+    def started_ahead(self, now: Instant) -> Mapping[str, tuple[Instant, ...]]:
+        """By job the instants later than `now` that were started, as far as the store can say that just now."""
+        with suppress(RecordFailed):
+            return self._store.ahead(now)
+        return {}
 
     def close(self, now: Instant) -> int:
         """Write what waits, for the last time; how many entries could not be written."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model.error import BadFile
-from jobschedd.model.policy import before
+from jobschedd.model.policy import Stretch, apart, before
 from jobschedd.model.record import (
     Alive,
     Booted,
@@ -74,6 +74,7 @@ class Recovery:
         self._host = host
         self._seen_at = past.seen_at
         self._past_doubt = past.doubt
+        self._ahead = past.ahead
         self._loaded = False
         self._waiting = {held.run.run_id: held for held in past.waiting}
         """What the last daemon has left waiting, until its jobs have come."""
@@ -127,6 +128,7 @@ class Recovery:
     def see_past(self, past: Past) -> list[Entry]:
         """The record can be read at last. What it leaves open was decided without it: nothing is made up for."""
         now, since, entries = self._clock.now(), self._host.since, list[Entry]()
+        self._ahead = past.ahead
         reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
         for job_id, known in past.known.items():
             self.let_pass(job_id, known, since - 1, Outcome.MISSED, reason)
@@ -154,21 +156,31 @@ class Recovery:
         reason = f"{NOT_WRITTEN} {show_span(self._past_doubt.since, self._host.since, self._host.zone)}"
         self.let_pass(job_id, known, until, Outcome.MISSED, reason)
         for first, last in rows:
-            run = Run(self._clock.run_id(until), job_id, last, Cause.SCHEDULE, definition=known.digest)
-            self._record.passed(run, Outcome.MISSED, reason, first, 1 if first == last else None)
+            self._pass(job_id, known, Stretch(first, last, 1 if first == last else None), Outcome.MISSED, reason, until)
         self._record.note(Owing(job_id, ()))
 
     def let_pass(self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str) -> None:
         """Say of what a job named after what is accounted for, up to `until`, that it does not run."""
-        try:
-            schedule = self._read_terms(job_id, known.terms)
-        except BadFile:
-            return  # its time zone is gone: nobody can say what it named
+        schedule = self._schedule(job_id, known)
         first = None if schedule is None else schedule.next(known.accounted, self._host.boot)
         if schedule is not None and first is not None and first <= until:
-            stretch = before(schedule, first, until + 1, self._host.boot)
-            run = Run(self._clock.run_id(until), job_id, stretch.last, Cause.SCHEDULE, definition=known.digest)
-            self._record.passed(run, outcome, reason, stretch.first, stretch.count)
+            self._pass(job_id, known, before(schedule, first, until + 1, self._host.boot), outcome, reason, until)
+
+    def _pass(self, job_id: str, known: Known, row: Stretch, outcome: Outcome, reason: str, now: Instant) -> None:
+        """Say of a row of instants that it does not run; but for those that did."""
+        started = sorted({*self._ahead.get(job_id, ()), *self._supervision.unwritten.get(job_id, ())})
+        schedule = self._schedule(job_id, known) if started else None
+        spans = [(instant, instant) for instant in started]
+        for part in [row] if schedule is None else apart(schedule, row, spans, self._host.boot):
+            run = Run(self._clock.run_id(now), job_id, part.last, Cause.SCHEDULE, definition=known.digest)
+            self._record.passed(run, outcome, reason, part.first, part.count)
+
+    def _schedule(self, job_id: str, known: Known) -> Schedule | None:
+        """None: it had none, or its time zone is gone and nobody can say what it named."""
+        try:
+            return self._read_terms(job_id, known.terms)
+        except BadFile:
+            return None
 
     def everything(self) -> list[Entry]:
         """The present, for a record that knows nothing of it."""

@@ -26,6 +26,8 @@ from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
     from jobschedd.ports import Clock, Listener, Runner, Store, Waiting, Watches
@@ -152,15 +154,16 @@ class Scheduler:
                 self._record.note(Booted(self._host.boot_id, boot))
         if step <= -STEP:
             self._record.step_back(now - step, now)
+            started = self._record.started_ahead(now)
             for definition in self._catalog:
-                self._step_back(definition, now)
+                self._step_back(definition, started.get(definition.job.job_id, ()), now)
         return why
 
-    def _step_back(self, definition: Definition, now: Instant) -> None:
+    def _step_back(self, definition: Definition, started: Sequence[Instant], now: Instant) -> None:
         if definition.job.job_id in self._dispatch.quarantined:
             return
         try:
-            self._dispatch.timetable.step_back(definition, now)
+            self._dispatch.timetable.step_back(definition, started, now)
         except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
             self._dispatch.quarantine(definition, traceback.format_exc())
 

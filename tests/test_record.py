@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import groupby
 from queue import SimpleQueue
 from typing import Any
@@ -68,7 +69,11 @@ def test_an_instant_that_was_claimed_is_never_started_again_whatever_memory_says
     before = first(a)
     before.pass_time(HOUR)
     assert len(before.runs) == 1
-    after = following(before, "2026-11-23 08:30:00", a)  # a clock that is behind
+    now = at("2026-11-23 08:30")  # a clock that is behind
+    after = World(now, store=before.store, past=replace(before.store.open(now, "first boot"), ahead={}), loading=True)
+    after.say(message.RunnerFound(()))
+    after.load(a)
+    after.say(message.FirstLoadDone())
     after.pass_time(2 * HOUR)
     assert after.runs == []
     assert "the record says that it was" in after.said(event.ClaimRefused)[0].line()
@@ -430,6 +435,35 @@ def test_what_a_wrong_clock_put_later_than_now_is_taken_back_with_it() -> None:
     assert outcomes(world.store) == [("2026-11-23 08:10", "running")]
 
 
+def test_what_was_skipped_ahead_of_its_time_has_one_fate_when_time_comes_to_it() -> None:
+    world = first(change("a.json", "a", "*/10 * * * *"), change("b.json", "b", "*/10 * * * *", overlap="skip"))
+    reply: SimpleQueue[bool | None] = SimpleQueue()
+    world.say(message.Pause("a", reply))
+    world.pass_time(10 * MINUTE)
+    world.step_clock(9 * MINUTE + 31 * SECOND)
+    assert outcomes(world.store) == [("2026-11-23 08:10", "skipped"), ("2026-11-23 08:20", "skipped")]
+    assert outcomes(world.store, "b") == [("2026-11-23 08:10", "running"), ("2026-11-23 08:20", "skipped")]
+    world.step_clock(-9 * MINUTE - 31 * SECOND)
+    world.say(message.Resume("a", reply))
+    world.end(world.runner.started[0][0])
+    world.pass_time(10 * MINUTE)
+    assert outcomes(world.store) == [("2026-11-23 08:10", "skipped"), ("2026-11-23 08:20", "running")]
+    assert outcomes(world.store, "b") == [("2026-11-23 08:10", "succeeded"), ("2026-11-23 08:20", "running")]
+
+
+def test_a_row_goes_round_what_was_started_before_the_clock_went_back() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1m", overlap="allow")
+    before = first(a)
+    before.step_clock(29 * MINUTE + 31 * SECOND)
+    before.step_clock(-29 * MINUTE - 31 * SECOND)
+    assert before.runs == [("a", "2026-11-23 08:30:00")]
+    after = following(before, "2026-11-23 08:55:00", change("a.json", "a", "*/10,*/15 * * * *", catch_up="1m"))
+    after.pass_time(SECOND)
+    assert [(local(said.first)[11:16], said.count) for said in after.said(event.InstantPassed)] == [
+        ("08:10", 3), ("08:40", 3)
+    ]  # fmt: skip
+
+
 # -- when it cannot be written -------------------------------------------------------------------------------------
 
 
@@ -469,6 +503,25 @@ def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> 
     assert passed(after) == [(Outcome.MISSED, "not known: starts could not be written down 08:10–08:45", 4)]
     assert after.next_due("a") == at("2026-11-23 08:50")
     assert after.store.doubts[-1] is None  # and the one after this knows again
+
+
+def test_what_could_not_be_written_down_and_the_runner_still_has_is_not_in_doubt() -> None:
+    a = change("a.json", "a", "*/10 * * * *", catch_up="1d", overlap="allow")
+    before = first(a)
+    before.store.failing = RecordFailed("disk I/O error")
+    before.pass_time(10 * MINUTE)
+    before.pass_time(10 * MINUTE)
+    run = before.runner.started[1][0]
+    before.store.failing = None
+    after = World(at("2026-11-23 08:45"), store=before.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, 1, run.scheduled_at),)))
+    after.load(a)
+    after.say(message.FirstLoadDone())
+    after.end(run)
+    after.pass_time(MINUTE)
+    assert outcomes(after.store) == [
+        ("2026-11-23 08:10", "missed"), ("2026-11-23 08:20", "succeeded"), ("2026-11-23 08:40", "missed")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("loaded", [False, True])
@@ -651,7 +704,7 @@ def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: 
             for version in versions
             if (definition := read_terms(job_id, version.terms, zones)).schedule
         ]
-        claims, rows = reader.claims(job_id), reader.rows(job_id)
-        found.add(audit_job(job_id, made, claims=claims, rows=rows, boots=reader.boots(), until=until))
-    assert (found.unexplained, found.double) == ([], [])
+        starts, rows, owing = reader.starts(job_id), reader.rows(job_id), reader.owing(job_id)
+        found.add(audit_job(job_id, made, starts=starts, rows=rows, owing=owing, boots=reader.boots(), until=until))
+    assert (found.unexplained, found.double, found.early) == ([], [], [])
     assert found.instants > 300

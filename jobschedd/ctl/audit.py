@@ -57,8 +57,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _audit(reader: Reader, job_id: str, versions: list[InForce], boots: list[list[Instant]], until: Instant) -> Audit:
-    claims, rows = reader.claims(job_id), reader.rows(job_id)
-    return audit_job(job_id, versions, claims=claims, rows=rows, boots=boots, until=until)
+    return audit_job(
+        job_id,
+        versions,
+        starts=reader.starts(job_id),
+        rows=reader.rows(job_id),
+        owing=reader.owing(job_id),
+        boots=boots,
+        until=until,
+    )
 
 
 def _in_force(asker: Asker, job_id: str, versions: Iterable[Version], since: Instant, until: Instant) -> list[InForce]:

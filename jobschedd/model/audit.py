@@ -32,7 +32,7 @@ class Audit:
     unexplained: list[tuple[str, Instant]] = field(default_factory=list)
     """The first of them."""
     double: list[tuple[str, Instant]] = field(default_factory=list)
-    """Started more than once by the same attempt."""
+    """Two outcomes: claimed twice by the same attempt, or claimed and said not to have run."""
     early: list[tuple[str, Instant]] = field(default_factory=list)
     """Started before their time."""
 
@@ -54,6 +54,19 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """A start that something else than a person asked for: its claim, and when it began."""
+
+    instant: Instant
+    attempt: int = 1
+    began_at: Instant | None = None
+    of_schedule: bool = True
+    """Its instant is one of the schedule, and not that of a file or of another run's end."""
+    ahead: bool = False
+    """The clock was set back to before its instant since."""
+
+
+@dataclass(frozen=True, slots=True)
 class InForce:
     """A version of a job and its time."""
 
@@ -69,26 +82,30 @@ def audit_job(
     job_id: str,
     versions: Sequence[InForce],
     *,
-    claims: Sequence[tuple[Instant, int, Instant | None]],
+    starts: Sequence[Start],
     rows: Sequence[tuple[Instant, Instant, int | None]],
+    owing: Sequence[tuple[Instant, Instant]] = (),
     boots: Sequence[Sequence[Instant]],
     until: Instant,
 ) -> Audit:
     """Look at one job's instants up to `until`, when the daemon was last seen to have decided all that was due.
 
-    `claims`: instant, attempt and start, in order. `rows`: first, last and number of instants that did not run or
-    still wait, in order of the first. `boots`: the instants of each boot.
+    `rows`: first, last and number of instants that did not run, in order of the first. `owing`: first and last of
+    those that still wait for their turn. `boots`: the instants of each boot.
     """
     found = Audit()
     seen: set[tuple[Instant, int]] = set()
-    for instant, attempt, started_at in claims:
-        if (instant, attempt) in seen:
-            found.double.append((job_id, instant))
-        seen.add((instant, attempt))
-        if started_at is not None and started_at < instant:
-            found.early.append((job_id, instant))
-    started = {instant for instant, _, _ in claims}
-    cover = _Cover(rows)
+    passed = _Cover(rows)
+    for start in starts:
+        said_not_to_run = start.of_schedule and start.attempt == 1 and passed.over(start.instant)
+        if said_not_to_run or (start.instant, start.attempt) in seen:
+            found.double.append((job_id, start.instant))
+        seen.add((start.instant, start.attempt))
+        # A further attempt comes after its instant, unless the clock was set back in between.
+        if start.attempt == 1 and not start.ahead and start.began_at is not None and start.began_at < start.instant:
+            found.early.append((job_id, start.instant))
+    started = {start.instant for start in starts}
+    cover = _Cover(sorted([*rows, *((first, last, None) for first, last in owing)], key=lambda row: row[0]))
     # A clock step gives a boot another instant. It had its @reboot at one of them; else it is the last that is missing.
     named = sorted(
         next((instant for instant in boot if instant in started or cover.over(instant)), boot[-1]) for boot in boots

@@ -64,15 +64,31 @@ class Decided:
         first = last = instant
         spans = list(self.spans(job_id, schedule))
         place = bisect_left(spans, (first, last))
+        if any(begin <= instant <= end for begin, end in spans[max(0, place - 1) : place + 1]):
+            return
         # The schedule tells whether anything lies between two spans: mostly nothing, and they are one.
-        if place and (spans[place - 1][1] >= first or schedule.next(spans[place - 1][1], boot) == first):
+        if place and (schedule.next(spans[place - 1][1], boot) == first):
             place -= 1
-            first, last = spans[place][0], max(last, spans[place][1])
+            first = spans[place][0]
             del spans[place]
         if place < len(spans) and schedule.next(last, boot) == spans[place][0]:
             last = spans.pop(place)[1]
         spans.insert(place, (first, last))
         self._spans[job_id] = schedule, tuple(spans[-_MOST:])
+
+    def carry_over(self, job_id: str, schedule: Schedule, now: Instant, boot: Instant | None) -> None:
+        """The job has another schedule. What lies ahead and was decided by the one before is decided."""
+        named, spans = self._spans.get(job_id, (schedule, ()))
+        if named == schedule:
+            return
+        for first, last in spans:
+            # The ends may be instants of yet another schedule.
+            instant: Instant | None = first if first > now else named.next(now, boot)
+            while instant is not None and now < instant <= last:
+                self.add(job_id, schedule, instant, boot)
+                instant = named.next(instant, boot)
+            if last > now:
+                self.add(job_id, schedule, last, boot)
 
     def forget(self, before: Instant, keep: Container[str]) -> None:
         """Let go of jobs that are not to be kept and have decided nothing since `before`."""

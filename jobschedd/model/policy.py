@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jobschedd.model.part import Retry
     from jobschedd.model.schedule import Schedule
 
@@ -139,6 +141,25 @@ def _last(schedule: Schedule, first: Instant, now: Instant, boot: Instant | None
         else:
             high = middle
     return low
+
+
+def apart(
+    schedule: Schedule, row: Stretch, spans: Iterable[tuple[Instant, Instant]], boot: Instant | None
+) -> list[Stretch]:
+    """A row without what lies in these spans, which are in order: that has another outcome."""
+    made, first = [], row.first
+    for begin, end in spans:
+        if end < first:
+            continue
+        if begin > row.last:
+            break
+        if first < begin:
+            made.append(before(schedule, first, begin, boot))
+        following = schedule.next(end, boot)
+        if following is None or following > row.last:
+            return made
+        first = following
+    return [*made, row if first == row.first else stretch(schedule, first, row.last, boot)]
 
 
 def before(schedule: Schedule, first: Instant, end: Instant, boot: Instant | None) -> Stretch:

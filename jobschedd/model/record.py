@@ -101,7 +101,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The clock was set back to `now`: what was said to be missed or coalesced later than that lies ahead again."""
+    """The clock was set back to `now`: what was said not to run later than that lies ahead again."""
 
     now: Instant
 
@@ -166,6 +166,8 @@ class Past:
     open: tuple[Open, ...] = ()
     waiting: tuple[Held, ...] = ()
     """Claimed, and not yet started."""
+    ahead: Mapping[str, tuple[Instant, ...]] = field(default_factory=dict)
+    """By job the instants, in order, that were started before their time: a clock that was put right comes to them."""
     paused: frozenset[str] = frozenset()
     boot: Instant | None = None
     """The instant of this boot of the machine, if it was seen before."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobschedd.model.agenda import Agenda
 from jobschedd.model.arrears import Arrears
 from jobschedd.model.decided import Decided
-from jobschedd.model.policy import LATE, Stretch, before, owed, start_delay, stretch
+from jobschedd.model.policy import LATE, Stretch, apart, before, owed, start_delay, stretch
 from jobschedd.model.record import Known, Past, Rows
 from jobschedd.model.run import DAY
 
@@ -93,6 +93,8 @@ class Timetable:
     def load(self, new: Definition, old: Definition | None, now: Instant) -> Arrival:
         """A job came, or took the place of `old`."""
         job_id = new.job.job_id
+        if new.schedule is not None:
+            self._decided.carry_over(job_id, new.schedule, now, self._boot)
         if old is not None and new.job.enabled and new.schedule == old.schedule:
             # What waits and what its jitter holds back is owed by this version now, and starts when it was to start.
             pending = self._agenda.due(job_id)
@@ -107,6 +109,7 @@ class Timetable:
         # While the first files are read, whoever has lost its id to another file was never in force: nothing of it
         # is said. And what fell while no daemon ran is owed by the jobs that the last one knew.
         known = self._past.known.get(job_id)
+        self._decide(new, self._past.ahead.get(job_id, ()), known.accounted if known else 0)
         self._known.pop(job_id, None)
         rows = self._past.owing.get(job_id, ())
         if self._past.doubt is not None:
@@ -145,6 +148,11 @@ class Timetable:
         rows = self._arrears.of(old.job.job_id)
         self._arrears.drop(old.job.job_id)
         return tuple(stretch(_schedule(old), first, last, self._boot) for first, last in rows)
+
+    def _decide(self, definition: Definition, instants: Iterable[Instant], after: Instant) -> None:
+        if definition.schedule is not None:
+            for instant in (instant for instant in instants if instant > after):
+                self._decided.add(definition.job.job_id, definition.schedule, instant, self._boot)
 
     def set_aside(self, job_id: str) -> None:
         """Have no instants of this job any more until it is loaded again."""
@@ -190,7 +198,7 @@ class Timetable:
     def decide(self, definition: Definition, first: Instant, delay: int, now: Instant, *, blocked: bool) -> Verdict:
         """What becomes of the instants from `first`, which was due after `delay`. The job waits for its next one then.
 
-        `blocked`: it cannot start now, its last run is still going.
+        `blocked`: it does not start now, its last run is still going.
         """
         job, boot = definition.job, self._boot
         schedule = self._decided.undecided(job.job_id, _schedule(definition), first)
@@ -202,25 +210,26 @@ class Timetable:
             late = moment - due.runs.last > LATE
             if job.coalesce and (late or not blocked):
                 coalesced += self._withdraw_arrears(definition)
+            runs = due.runs
             if not late:
-                start = due.runs.last
-                self._decided.add(job.job_id, _schedule(definition), start, boot)
-            self._fall_behind(definition, due.runs.first, due.runs.last)
+                start = runs.last
+                if not blocked:
+                    self._decided.add(job.job_id, _schedule(definition), start, boot)
+                runs = None if runs.first == start else before(_schedule(definition), runs.first, start, boot)
+            if runs:
+                self._fall_behind(definition, runs.first, runs.last)
         self.plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
 
     def _fall_behind(self, definition: Definition, first: Instant, last: Instant) -> None:
         """What of the instants from `first` to `last` is not decided is to be caught up, row by row."""
-        schedule, boot = _schedule(definition), self._boot
-        for begin, end in self._decided.spans(definition.job.job_id, schedule):
-            if first < begin <= last:
-                self._arrears.put(definition.job.job_id, first, before(schedule, first, begin, boot).last)
-            if first <= end and begin <= last:
-                following = schedule.next(end, boot)
-                if following is None or following > last:
-                    return
-                first = following
-        self._arrears.put(definition.job.job_id, first, last)
+        for row in self.undecided(definition, Stretch(first, last, None)):
+            self._arrears.put(definition.job.job_id, row.first, row.last)
+
+    def undecided(self, definition: Definition, row: Stretch) -> list[Stretch]:
+        """A row without what was decided: a clock that was set back has left that in its midst."""
+        schedule = _schedule(definition)
+        return apart(schedule, row, self._decided.spans(definition.job.job_id, schedule), self._boot)
 
     def next_in_arrears(self) -> tuple[str, Instant, Instant] | None:
         """The job whose turn to catch up it is, with the first and last instant; wants `settle` or `stand_behind`."""
@@ -268,9 +277,13 @@ class Timetable:
                 self._arrears.put(job_id, self._boot, self._boot)
         return self._boot
 
-    def step_back(self, definition: Definition, now: Instant) -> None:
-        """The clock went back. What lies ahead again and was not decided comes again, what was decided does not."""
+    def step_back(self, definition: Definition, started: Iterable[Instant], now: Instant) -> None:
+        """The clock went back. What lies ahead again and was not decided comes again, what was decided does not.
+
+        `started`: what the record knows of that, which reaches farther back than we.
+        """
         job_id = definition.job.job_id
+        self._decide(definition, started, now)
         rows = self._arrears.of(job_id)
         if rows and rows[-1][1] > now:
             self._arrears.drop(job_id)

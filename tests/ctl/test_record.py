@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobschedd.ctl.__main__ import main
-from jobschedd.model.audit import InForce, audit_job
+from jobschedd.model.audit import Audit, InForce, Start, audit_job
 from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined, Waits
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.model.schedule import UTC_ZONE, parse_schedule
@@ -203,7 +203,7 @@ def test_a_year_of_seconds_that_was_missed_is_one_row_to_an_audit() -> None:
     found = audit_job(
         "a",
         [InForce(schedule, 0, EIGHT, EIGHT + 2 * year)],
-        claims=[(EIGHT + year + SECOND, 1, None)],
+        starts=[Start(EIGHT + year + SECOND)],
         rows=[(EIGHT + SECOND, EIGHT + year, None)],
         boots=[],
         until=EIGHT + year + 2 * SECOND,
@@ -212,23 +212,48 @@ def test_a_year_of_seconds_that_was_missed_is_one_row_to_an_audit() -> None:
     assert found.unexplained == [("a", EIGHT + year + 2 * SECOND)]
 
 
+def test_a_start_of_an_instant_that_is_said_not_to_have_run_is_one_outcome_too_many() -> None:
+    schedule = parse_schedule("*/10 * * * *", UTC_ZONE)
+    half = EIGHT + 30 * MINUTE
+    rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4)]
+
+    def audit(*starts: Start) -> Audit:
+        version = InForce(schedule, 0, EIGHT, EIGHT + 40 * MINUTE)
+        return audit_job("a", [version], starts=starts, rows=rows, boots=[], until=EIGHT + HOUR)
+
+    assert audit(Start(half)).double == [("a", half)]
+    assert audit(Start(half + 1, of_schedule=False), Start(half, 2)).clean
+
+
+def test_a_start_before_its_instant_is_early_unless_the_clock_was_set() -> None:
+    instant = EIGHT + 10 * MINUTE
+
+    def audit(start: Start) -> Audit:
+        version = InForce(parse_schedule("*/10 * * * *", UTC_ZONE), 0, EIGHT, EIGHT + 10 * MINUTE)
+        return audit_job("a", [version], starts=[start], rows=[], boots=[], until=EIGHT + HOUR)
+
+    assert audit(Start(instant, 1, instant - 1)).early == [("a", instant)]
+    assert audit(Start(instant, 1, instant - 1, ahead=True)).clean
+    assert audit(Start(instant, 2, instant - 1)).clean
+
+
 def test_rows_inside_rows_and_boots_are_seen() -> None:
     schedule = parse_schedule(["@reboot", "*/10 * * * *"], UTC_ZONE)
-    boot = EIGHT + 25 * MINUTE
+    boot = EIGHT + 45 * MINUTE
     rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4), (EIGHT + 20 * MINUTE, EIGHT + 20 * MINUTE, 1)]
     version = InForce(schedule, 0, EIGHT, EIGHT + HOUR)
     found = audit_job(
-        "a", [version], claims=[(boot, 1, boot)], rows=rows, boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE
+        "a", [version], starts=[Start(boot, 1, boot)], rows=rows, boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE
     )
     assert found.clean
-    bare = audit_job("a", [version], claims=[], rows=rows[1:], boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE)
+    bare = audit_job("a", [version], starts=[], rows=rows[1:], boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE)
     assert bare.unexplained_count == 4
 
 
 def test_a_boot_that_a_clock_step_gave_another_instant_is_one() -> None:
     version = InForce(parse_schedule("@reboot", UTC_ZONE), 0, EIGHT, EIGHT + DAY)
     boots = [[EIGHT + MINUTE, EIGHT + HOUR], [EIGHT + 5 * HOUR, EIGHT + 3 * HOUR]]
-    found = audit_job("a", [version], claims=[(EIGHT + MINUTE, 1, None)], rows=[], boots=boots, until=EIGHT + DAY)
+    found = audit_job("a", [version], starts=[Start(EIGHT + MINUTE)], rows=[], boots=boots, until=EIGHT + DAY)
     assert (found.instants, found.unexplained) == (2, [("a", EIGHT + 3 * HOUR)])
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from jobschedd.model.audit import Start
 from jobschedd.model.run import MINUTE, SECOND, show_instant
 from jobschedd.world.store.statement import SQL
 
@@ -178,13 +179,13 @@ class Reader:
         """What jobs were, job by job, the oldest first."""
         return (Version(*row) for row in self._query(SQL.versions, {"job": job_id}))
 
-    def claims(self, job_id: str) -> list[tuple[Instant, int, Instant | None]]:
-        """Instant, attempt and start of every start that the schedule asked for, in order of their instants."""
-        return self._query(SQL.claims_of_job, (job_id,))
+    def starts(self, job_id: str) -> list[Start]:
+        """Every start that something else than a person asked for, in order of their instants."""
+        return [Start(*row) for row in self._query(SQL.starts_of_job, (job_id,))]
 
     def rows(self, job_id: str) -> list[tuple[Instant, Instant, int | None]]:
-        """First and last instant and number of all that did not run, or still waits for its turn."""
-        return self._query(SQL.rows_of_job, {"job": job_id})
+        """First and last instant of the schedule and number of all that did not run, in order of the first."""
+        return self._query(SQL.rows_of_job, (job_id,))
 
     def boots(self) -> list[list[Instant]]:
         """The instants that `@reboot` has had: of each boot the first, and those that clock steps have given it."""

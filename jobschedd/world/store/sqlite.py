@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.error import CannotRun
@@ -26,7 +27,7 @@ from jobschedd.model.waiting import Held
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.statement import SCHEMA, SQL
 from jobschedd.world.store.tidying import Tidying
-from jobschedd.world.store.writing import put
+from jobschedd.world.store.writing import back_to, put
 
 if TYPE_CHECKING:
     from jobschedd.model.run import Instant
@@ -166,6 +167,8 @@ class SqliteStore:
                     raise TypeError(f"a version of {job_id!r}")
             moments = [one.accounted for one in known.values()]
             moments += [moment for rows in owing.values() for row in rows for moment in row]
+            ahead = self.ahead(now)
+            moments += [moment for instants in ahead.values() for moment in instants]
             moments += [row[0] for row in (seen, boot) if row]
             if strange := [
                 moment for moment in moments if not (isinstance(moment, int) and 0 <= moment <= LAST_MOMENT)
@@ -177,6 +180,7 @@ class SqliteStore:
                 owing=owing,
                 open=tuple(_open(row) for row in query(SQL.past_open)),
                 waiting=tuple(_held(row) for row in query(SQL.past_waiting)),
+                ahead=ahead,
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
                 doubt=self._marker.read(),
@@ -185,6 +189,16 @@ class SqliteStore:
             raise _failed(error) from None
         except (ValueError, TypeError) as error:
             raise RecordFailed(f"there are values in it that jobschedd does not write: {error}", broken=True) from None
+
+    def ahead(self, now: Instant) -> dict[str, tuple[Instant, ...]]:
+        """By job the instants, in order, that were started before their time. Raises RecordFailed."""
+        if self._db is None:
+            raise RecordFailed("the record is not open")
+        try:
+            rows = self._db.execute(SQL.ahead, back_to(now)).fetchall()
+        except sqlite3.Error as error:
+            raise _failed(error) from None
+        return {job_id: tuple(row[1] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}
 
     # -- writing -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobschedd.model.record import (
     Alive,
@@ -82,12 +82,17 @@ def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
         case Alive(now):
             execute(SQL.see, (now,))
         case TakenBack(now):
-            # Claims are written a little ahead of their instants.
-            facts = {"now": now, "oldest": make_run_id(now - SECOND, 0)}
+            facts = back_to(now)
             for statement in (
                 SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
             ):  # fmt: skip
                 execute(statement, facts)
+
+
+def back_to(now: Instant) -> dict[str, Any]:
+    """What the statements are told that look for what was written later than `now`."""
+    # Claims are written a little ahead of their instants.
+    return {"now": now, "oldest": make_run_id(now - SECOND, 0)}
 
 
 def _json(variables: tuple[tuple[str, str], ...]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobschedd.model import event
 from jobschedd.model.policy import catch_up_window
-from jobschedd.model.record import Waits
+from jobschedd.model.record import Passed, Waits
 from jobschedd.model.run import Asked, Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.waiting import Held, Waiting
 
@@ -71,7 +71,7 @@ class Admission:
         """Whether this run starts now. Else it waits, or is skipped, and that is on the record."""
         # Files come once: a run that brings some is never skipped.
         if reason := "" if variables else self.gives_way(definition):
-            self._record.passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1)
+            self._record.passed(Passed(run, Outcome.SKIPPED, reason, run.scheduled_at, 1))
             return Admitted(starts=False, skipped=reason)
         if not (reason := self._waits(definition, coming)):
             return Admitted(starts=True)

@@ -11,12 +11,13 @@ from jobschedd.admission import Admission
 from jobschedd.ending import Ending
 from jobschedd.model import event, message
 from jobschedd.model.policy import Stretch
-from jobschedd.model.record import Claimed, Owing, Past
+from jobschedd.model.record import Claimed, Owing, Passed, Past
 from jobschedd.model.run import Cause, Instant, Outcome, Run
 from jobschedd.model.running import Running
 from jobschedd.model.span import show_span
 from jobschedd.model.start import Start
-from jobschedd.model.timetable import Timetable, Verdict
+from jobschedd.model.timetable import Timetable
+from jobschedd.model.verdict import Verdict
 from jobschedd.model.waiting import Held
 from jobschedd.model.watch import environment
 
@@ -88,13 +89,8 @@ class Dispatch:
             moment = max(now, instant + delay)
             try:
                 if job_id in self.paused:
-                    self.pass_stretch(
-                        definition,
-                        self.timetable.pass_over(definition, instant, delay, moment),
-                        Outcome.SKIPPED,
-                        "paused",
-                        now,
-                    )
+                    passed = self.timetable.pass_over(definition, instant, delay, moment)
+                    self.pass_stretch(definition, passed, Outcome.SKIPPED, "paused", now)
                     continue
                 blocked = self.admission.gives_way(definition)
                 verdict = self.timetable.decide(definition, instant, delay, moment, blocked=bool(blocked))
@@ -172,7 +168,7 @@ class Dispatch:
         if run.job_id in self.quarantined or not definition.job.enabled:
             return False
         if run.job_id in self.paused:
-            self.record.passed(run, Outcome.SKIPPED, "paused", now, 1)
+            self.record.passed(Passed(run, Outcome.SKIPPED, "paused", now, 1))
             return False
         if self.stopping:
             self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
@@ -299,4 +295,4 @@ class Dispatch:
     ) -> None:
         for row in self.timetable.undecided(definition, stretch):
             run = self.make_run(definition, row.last, Cause.SCHEDULE, now)
-            self.record.passed(run, outcome, reason, row.first, row.count)
+            self.record.passed(Passed(run, outcome, reason, row.first, row.count))

@@ -133,8 +133,8 @@ class Explanation:
         show = self._show
         if due <= version.forgotten:
             return "what became of it is no longer on the record: rows are kept for a time, and so many a job."
-        for first, last in self._reader.owing(self._job):
-            if first <= due <= last:
+        for row in self._reader.owing(self._job):
+            if row.first <= due <= row.last:
                 return "waits for its turn to be caught up."
         if due + version.delay > self._now:
             return f"starts at {show(due + version.delay)}: jitter holds it back until then."

@@ -17,7 +17,7 @@ from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant, Outcome, Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jobschedd.model.record import Entry, Keep, Past
+    from jobschedd.model.record import Entry, Keep, Past, Rows
     from jobschedd.model.run import Ending
     from jobschedd.ports import Clock, Listener, Store
 
@@ -81,6 +81,10 @@ class Record:
         self._dropped = 0
         self.takes = 0
         """How long a write has taken of late, microseconds."""
+        self._back: Doubt | None = None
+        """The clock was set back, from where and to where, and that is not written yet."""
+        self._claimed: set[tuple[str, Instant, int]] = set()
+        """What has been claimed and is not written yet."""
         self._recorded: list[str] = []
         self.in_doubt = False
         """The last daemon could not write for a time. What became of that time is written in one piece or not at all:
@@ -104,14 +108,16 @@ class Record:
 
         The ids of those that must not be made: the record says that their instant was started before.
         """
+        runs = [claim.run for claim in claims]
+        twice = {run.run_id for run in runs if _key(run) in self._claimed}
+        claims = [claim for claim in claims if claim.run.run_id not in twice]
         self._entries += claims
-        if self.in_doubt:
-            return frozenset()
-        refused = self._write()
-        for run in (claim.run for claim in claims):
+        self._claimed |= {_key(claim.run) for claim in claims}
+        refused = twice if self.in_doubt else twice | self._write()
+        for run in runs:
             if run.run_id in refused:
                 self._listen(event.ClaimRefused(run.job_id, event.show_instant(run.scheduled_at)))
-        return refused
+        return frozenset(refused)
 
     def began(self, run: Run, pid: int, started_at: Instant) -> None:
         self.note(Began(run.run_id, pid, started_at))
@@ -124,9 +130,9 @@ class Record:
         else:
             self._listen(event.RunFinished(run, outcome, ending, started_at, ended_at))
 
-    def passed(self, run: Run, outcome: Outcome, reason: str, first: Instant, count: int | None) -> None:
-        self.note(Passed(run, outcome, reason, first, count))
-        self._listen(event.InstantPassed(run, outcome, reason, first, count))
+    def passed(self, passed: Passed) -> None:
+        self.note(passed)
+        self._listen(event.InstantPassed(passed.run, passed.outcome, passed.reason, passed.first, passed.count))
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -179,12 +185,13 @@ class Record:
     def step_back(self, before: Instant, now: Instant) -> None:
         """The clock, which stood at `before`, was set back."""
         self.note(TakenBack(now))
+        self._back = Doubt(now, before).over(self._back)
         if self.degraded:
-            self._doubt = Doubt(self._doubt.since, max(self._doubt.reached, before))
+            self._doubt = self._doubt.over(self._back)
             self._store.doubt(self._doubt)
 
-    def started_ahead(self, now: Instant) -> Mapping[str, tuple[Instant, ...]]:
-        """By job the instants later than `now` that were started, as far as the store can say that just now."""
+    def started_ahead(self, now: Instant) -> Mapping[str, Rows]:
+        """By job what was started of instants later than `now`, or may have been, as far as the store can say."""
         with suppress(RecordFailed):
             return self._store.ahead(now)
         return {}
@@ -222,13 +229,15 @@ class Record:
         self.takes = max(self._clock.elapsed() - began, self.takes * 9 // 10)
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
         self._entries.clear()
+        self._claimed.clear()
+        self._back = None
         return refused
 
     def _fail(self, error: RecordFailed) -> None:
         now = self._clock.now()
         if not self.degraded:
             self._failing_since = self._clock.elapsed()
-            self._doubt = Doubt(now)
+            self._doubt = Doubt(now).over(self._back)
             noted = self._store.doubt(self._doubt)
             self._listen(event.RecordFailing(str(error), noted))
         self.degraded = str(error)
@@ -256,3 +265,8 @@ class Record:
         self._listen(event.RecordHealed(len(self._entries), self._dropped, took))
         self.degraded = ""
         self._dropped = 0
+
+
+def _key(run: Run) -> tuple[str, Instant, int]:
+    """Of one such there is one start, ever."""
+    return run.job_id, run.scheduled_at, run.attempt

@@ -84,6 +84,8 @@ class Recovery:
             record.unread = self.see_past
         if past.seen_at is not None and past.seen_at > host.since:
             record.note(TakenBack(host.since))  # while nobody watched
+        if past.doubt is not None and past.doubt.reached:
+            record.note(TakenBack(past.doubt.back_to(host.since)))  # while nobody could write it down
         if past.boot is None:
             record.note(Booted(host.boot_id, host.boot or NO_INSTANT))
 
@@ -96,7 +98,7 @@ class Recovery:
             self.let_pass(job_id, known, gone_since, Outcome.SKIPPED, GONE)
             for first, last in rows:
                 run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
-                self._record.passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None)
+                self._record.passed(Passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None))
             self._record.note(Owing(job_id, ()))
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
@@ -154,26 +156,34 @@ class Recovery:
         """Nobody knows what was started of what was owed up to `until`: none of it is started now."""
         assert self._past_doubt is not None, "only then is anything in doubt"
         reason = f"{NOT_WRITTEN} {show_span(self._past_doubt.since, self._host.since, self._host.zone)}"
-        self.let_pass(job_id, known, until, Outcome.MISSED, reason)
+        self.let_pass(job_id, known, until, Outcome.MISSED, reason, in_doubt=True)
         for first, last in rows:
-            self._pass(job_id, known, Stretch(first, last, 1 if first == last else None), Outcome.MISSED, reason, until)
+            run = Run("", job_id, last, Cause.SCHEDULE, definition=known.digest)
+            count = 1 if first == last else None
+            self._pass(known, Passed(run, Outcome.MISSED, reason, first, count, in_doubt=True))
         self._record.note(Owing(job_id, ()))
 
-    def let_pass(self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str) -> None:
+    def let_pass(
+        self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str, *, in_doubt: bool = False
+    ) -> None:
         """Say of what a job named after what is accounted for, up to `until`, that it does not run."""
         schedule = self._schedule(job_id, known)
         first = None if schedule is None else schedule.next(known.accounted, self._host.boot)
         if schedule is not None and first is not None and first <= until:
-            self._pass(job_id, known, before(schedule, first, until + 1, self._host.boot), outcome, reason, until)
+            row = before(schedule, first, until + 1, self._host.boot)
+            run = Run("", job_id, row.last, Cause.SCHEDULE, definition=known.digest)
+            self._pass(known, Passed(run, outcome, reason, row.first, row.count, in_doubt))
 
-    def _pass(self, job_id: str, known: Known, row: Stretch, outcome: Outcome, reason: str, now: Instant) -> None:
+    def _pass(self, known: Known, passed: Passed) -> None:
         """Say of a row of instants that it does not run; but for those that did."""
-        started = sorted({*self._ahead.get(job_id, ()), *self._supervision.unwritten.get(job_id, ())})
-        schedule = self._schedule(job_id, known) if started else None
-        spans = [(instant, instant) for instant in started]
+        run = passed.run
+        row = Stretch(passed.first, run.scheduled_at, passed.count)
+        unwritten = self._supervision.unwritten.get(run.job_id, ())
+        spans = sorted({*self._ahead.get(run.job_id, ()), *((instant, instant) for instant in unwritten)})
+        schedule = self._schedule(run.job_id, known) if spans else None
         for part in [row] if schedule is None else apart(schedule, row, spans, self._host.boot):
-            run = Run(self._clock.run_id(now), job_id, part.last, Cause.SCHEDULE, definition=known.digest)
-            self._record.passed(run, outcome, reason, part.first, part.count)
+            one = replace(run, run_id=self._clock.run_id(self._clock.now()), scheduled_at=part.last)
+            self._record.passed(replace(passed, run=one, first=part.first, count=part.count))
 
     def _schedule(self, job_id: str, known: Known) -> Schedule | None:
         """None: it had none, or its time zone is gone and nobody can say what it named."""

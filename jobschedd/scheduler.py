@@ -18,6 +18,7 @@ from jobschedd.model.record import (
     Keep,
     Owing,
     Past,
+    Rows,
     Undefined,
 )
 from jobschedd.model.run import SECOND, Instant, Outcome
@@ -26,8 +27,6 @@ from jobschedd.recovery import GONE, ReadTerms, Recovery
 from jobschedd.supervision import Supervision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
     from jobschedd.ports import Clock, Listener, Runner, Store, Waiting, Watches
@@ -159,7 +158,7 @@ class Scheduler:
                 self._step_back(definition, started.get(definition.job.job_id, ()), now)
         return why
 
-    def _step_back(self, definition: Definition, started: Sequence[Instant], now: Instant) -> None:
+    def _step_back(self, definition: Definition, started: Rows, now: Instant) -> None:
         if definition.job.job_id in self._dispatch.quarantined:
             return
         try:

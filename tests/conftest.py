@@ -27,7 +27,7 @@ from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
 from jobschedd.scheduler import Scheduler
 from jobschedd.world.store import Marker, SqliteStore
-from jobschedd.world.store.sqlite import _bring_up_to_date
+from jobschedd.world.store.migration import bring_up_to_date
 
 
 def at(text: str, zone: str = "UTC") -> Instant:
@@ -189,7 +189,7 @@ class MemoryStore(SqliteStore):
     def _connect(self) -> None:
         if self._db is None:
             self._db = sqlite3.connect(":memory:", isolation_level=None)
-            _bring_up_to_date(self._db, ":memory:")
+            bring_up_to_date(self._db, ":memory:")
 
     def write(self, entries: Sequence[Entry]) -> frozenset[str]:
         if self.failing is not None:

@@ -680,7 +680,7 @@ class Lives:
                 world.pass_time(draw.choice([SECOND, 20 * SECOND, MINUTE]))
 
 
-@pytest.mark.parametrize("worse", ["", "back", "full"])
+@pytest.mark.parametrize("worse", ["", "back", "full", "back and full"])
 @pytest.mark.parametrize("seed", range(25))
 def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: int, worse: str) -> None:
     lives = Lives(seed, worse)
@@ -692,6 +692,9 @@ def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: 
     lives.world.say(message.Close(SimpleQueue()))
     lives.remember()
     assert len(set(lives.starts)) == len(lives.starts) > 20
+    if worse == "back and full":
+        # Nothing runs twice. But where the record could not hear of a step of the clock it may say too much or too little.
+        return
     found, zones = Audit(), ZoneInfo
     reader = Reader.__new__(Reader)
     assert lives.world.store._db is not None
@@ -700,7 +703,13 @@ def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: 
     assert until is not None
     for job_id, versions in groupby(reader.versions(), lambda version: version.job_id):
         made = [
-            InForce(definition.schedule, version.delay, max(version.since, version.forgotten), version.until or until)
+            InForce(
+                definition.schedule,
+                version.delay,
+                max(version.since, version.forgotten),
+                version.until or until,
+                version.digest,
+            )
             for version in versions
             if (definition := read_terms(job_id, version.terms, zones)).schedule
         ]

@@ -74,7 +74,7 @@ def _in_force(asker: Asker, job_id: str, versions: Iterable[Version], since: Ins
         definition = read_terms(job_id, version.terms, asker.zones)
         if definition.job.enabled and definition.schedule is not None:
             after = max(version.since, version.forgotten, since - 1)
-            made.append(InForce(definition.schedule, version.delay, after, version.until or until))
+            made.append(InForce(definition.schedule, version.delay, after, version.until or until, version.digest))
     return made
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from jobschedd.model.run import Instant
     from jobschedd.model.schedule import Schedule
@@ -65,6 +65,11 @@ class Start:
     ahead: bool = False
     """The clock was set back to before its instant since."""
 
+    @property
+    def early(self) -> bool:
+        # A further attempt comes after its instant, unless the clock was set back in between.
+        return self.began_at is not None and self.began_at < self.instant and self.attempt == 1 and not self.ahead
+
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -76,6 +81,19 @@ class InForce:
     after: Instant
     until: Instant
     """Its instants lie later than `after` and no later than this."""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Instants that did not run, or wait for their turn."""
+
+    first: Instant
+    last: Instant
+    count: int | None
+    """None: nobody counted them."""
+    digest: str = ""
+    """The version of the job that named them."""
 
 
 def audit_job(
@@ -83,49 +101,40 @@ def audit_job(
     versions: Sequence[InForce],
     *,
     starts: Sequence[Start],
-    rows: Sequence[tuple[Instant, Instant, int | None]],
-    owing: Sequence[tuple[Instant, Instant]] = (),
+    rows: Sequence[Row],
+    owing: Sequence[Row] = (),
     boots: Sequence[Sequence[Instant]],
     until: Instant,
 ) -> Audit:
     """Look at one job's instants up to `until`, when the daemon was last seen to have decided all that was due.
 
-    `rows`: first, last and number of instants that did not run, in order of the first. `owing`: first and last of
-    those that still wait for their turn. `boots`: the instants of each boot.
+    `rows`: what did not run. `owing`: what still waits for its turn. `boots`: the instants of each boot.
     """
     found = Audit()
-    seen: set[tuple[Instant, int]] = set()
-    passed = _Cover(rows)
-    for start in starts:
-        said_not_to_run = start.of_schedule and start.attempt == 1 and passed.over(start.instant)
-        if said_not_to_run or (start.instant, start.attempt) in seen:
-            found.double.append((job_id, start.instant))
-        seen.add((start.instant, start.attempt))
-        # A further attempt comes after its instant, unless the clock was set back in between.
-        if start.attempt == 1 and not start.ahead and start.began_at is not None and start.began_at < start.instant:
-            found.early.append((job_id, start.instant))
     started = {start.instant for start in starts}
-    cover = _Cover(sorted([*rows, *((first, last, None) for first, last in owing)], key=lambda row: row[0]))
+    cover = _Cover([*rows, *owing])
     # A clock step gives a boot another instant. It had its @reboot at one of them; else it is the last that is missing.
     named = sorted(
         next((instant for instant in boot if instant in started or cover.over(instant)), boot[-1]) for boot in boots
     )
+    found.double += ((job_id, instant) for instant in _two_outcomes(versions, starts, _Cover(rows), named))
+    found.early += ((job_id, start.instant) for start in starts if start.early)
     for version in versions:
         end = min(version.until, until - version.delay)
         after, walked = version.after, 0
         while (due := _next(version.schedule, after, named)) is not None and due <= end:
             after = due
             row = None if due in started else cover.over(due)
-            if row and row[0] == due and row[2] and row[1] <= end:
+            if row and row.first == due and row.count and row.last <= end:
                 # As many as they were counted when they passed.
-                found.instants += row[2]
-                found.explained += row[2]
-                after = row[1]
+                found.instants += row.count
+                found.explained += row.count
+                after = row.last
                 continue
-            walked = walked + 1 if row and row[2] is None else 0
+            walked = walked + 1 if row and row.count is None else 0
             if row and walked > MOST_WALKED:
                 found.rows += 1
-                after, walked = min(row[1], end), 0
+                after, walked = min(row.last, end), 0
                 continue
             found.instants += 1
             if row or due in started:
@@ -135,24 +144,40 @@ def audit_job(
     return found
 
 
+def _two_outcomes(
+    versions: Sequence[InForce], starts: Sequence[Start], passed: _Cover, boots: Sequence[Instant]
+) -> Iterator[Instant]:
+    """Starts of the same attempt, and those of instants that are said not to have run."""
+    schedules = {version.digest: version.schedule for version in versions}
+    seen: set[tuple[Instant, int]] = set()
+    for start in starts:
+        row = passed.over(start.instant) if start.of_schedule and start.attempt == 1 else None
+        schedule = schedules.get(row.digest) if row else None
+        # A row spans what another version of the job named in between.
+        said_not_to_run = schedule is not None and _next(schedule, start.instant - 1, boots) == start.instant
+        if said_not_to_run or (start.instant, start.attempt) in seen:
+            yield start.instant
+        seen.add((start.instant, start.attempt))
+
+
 class _Cover:
     """Rows of instants, asked which of them an instant lies in."""
 
-    def __init__(self, rows: Sequence[tuple[Instant, Instant, int | None]]) -> None:
-        self._rows = rows
-        self._firsts = [first for first, _, _ in rows]
+    def __init__(self, rows: Sequence[Row]) -> None:
+        rows = self._rows = sorted(rows, key=lambda row: row.first)
+        self._firsts = [row.first for row in rows]
         self._reach: list[int] = []
         """Up to each row, the one that reaches farthest."""
-        for place, (_, last, _) in enumerate(rows):
+        for place, row in enumerate(rows):
             before = self._reach[-1] if self._reach else place
-            self._reach.append(place if last >= rows[before][1] else before)
+            self._reach.append(place if row.last >= rows[before].last else before)
 
-    def over(self, instant: Instant) -> tuple[Instant, Instant, int | None] | None:
+    def over(self, instant: Instant) -> Row | None:
         place = bisect_right(self._firsts, instant) - 1
         if place < 0:
             return None
         for row in (self._rows[place], self._rows[self._reach[place]]):
-            if row[0] <= instant <= row[1]:
+            if row.first <= instant <= row.last:
                 return row
         return None
 

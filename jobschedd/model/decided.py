@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,16 +62,20 @@ class Decided:
 
     def add(self, job_id: str, schedule: Schedule, instant: Instant, boot: Instant | None) -> None:
         """An instant is decided."""
-        first = last = instant
+        self.add_row(job_id, schedule, instant, instant, boot)
+
+    def add_row(self, job_id: str, schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> None:
+        """All that lies between two moments is decided, they as well."""
         spans = list(self.spans(job_id, schedule))
-        place = bisect_left(spans, (first, last))
-        if any(begin <= instant <= end for begin, end in spans[max(0, place - 1) : place + 1]):
-            return
+        place = bisect_left(spans, first, key=itemgetter(1))
+        end = bisect_right(spans, last, key=itemgetter(0))
+        if place < end:
+            first, last = min(first, spans[place][0]), max(last, spans[end - 1][1])
+            del spans[place:end]
         # The schedule tells whether anything lies between two spans: mostly nothing, and they are one.
-        if place and (schedule.next(spans[place - 1][1], boot) == first):
+        if place and schedule.next(spans[place - 1][1], boot) == first:
             place -= 1
-            first = spans[place][0]
-            del spans[place]
+            first = spans.pop(place)[0]
         if place < len(spans) and schedule.next(last, boot) == spans[place][0]:
             last = spans.pop(place)[1]
         spans.insert(place, (first, last))

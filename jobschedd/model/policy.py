@@ -168,13 +168,11 @@ def before(schedule: Schedule, first: Instant, end: Instant, boot: Instant | Non
 
 
 def stretch(schedule: Schedule, first: Instant, last: Instant, boot: Instant | None) -> Stretch:
-    """From `first` to `last`, both of them instants, with their number."""
+    """The instants from `first`, which is one, to `last`, with their number."""
     count, instant = 1, first
-    while instant < last:
+    while instant < last and (following := schedule.next(instant, boot)) is not None and following <= last:
         if count == MOST_COUNTED:
             return Stretch(first, last, None)
-        following = schedule.next(instant, boot)
-        assert following is not None, "the last one is one of them"
         instant = following
         count += 1
-    return Stretch(first, last, count)
+    return Stretch(first, instant, count)

@@ -60,6 +60,8 @@ class Passed:
     reason: str
     first: Instant
     count: int | None
+    in_doubt: bool = False
+    """Some of them may have been started: they do not come again, whatever the clock does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,17 @@ class Doubt:
     """Starts have not been written down."""
 
     since: Instant
+    """By the clock, and by one that was set back in that time."""
     reached: Instant = 0
-    """The clock was set back from here since: instants up to here may have been started too."""
+    """The clock was set back from here since: instants up to here may have been started too. 0: it was not."""
+
+    def over(self, other: Doubt | None) -> Doubt:
+        """What lies in the one, in the other, or in between."""
+        return self if other is None else Doubt(min(self.since, other.since), max(self.reached, other.reached))
+
+    def back_to(self, now: Instant) -> Instant:
+        """What of the record is certain: nothing that is later, if the clock was set back and nobody could say so."""
+        return min(now, self.since) if self.reached else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +177,8 @@ class Past:
     open: tuple[Open, ...] = ()
     waiting: tuple[Held, ...] = ()
     """Claimed, and not yet started."""
-    ahead: Mapping[str, tuple[Instant, ...]] = field(default_factory=dict)
-    """By job the instants, in order, that were started before their time: a clock that was put right comes to them."""
+    ahead: Mapping[str, Rows] = field(default_factory=dict)
+    """By job what was started before its time, or may have been: a clock that was put right comes to it again."""
     paused: frozenset[str] = frozenset()
     boot: Instant | None = None
     """The instant of this boot of the machine, if it was seen before."""

@@ -5,47 +5,24 @@ Pure: the moment is passed in, and the answers are values. Whoever asks starts w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobschedd.model.agenda import Agenda
 from jobschedd.model.arrears import Arrears
 from jobschedd.model.decided import Decided
 from jobschedd.model.policy import LATE, Stretch, apart, before, owed, start_delay, stretch
-from jobschedd.model.record import Known, Past, Rows
+from jobschedd.model.record import Past
 from jobschedd.model.run import DAY
+from jobschedd.model.verdict import Arrival, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition, Job
+    from jobschedd.model.record import Known, Rows
     from jobschedd.model.run import Instant
     from jobschedd.model.schedule import Schedule
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What becomes of the instants of one job that have come."""
-
-    start: Instant | None = None
-    """Runs now."""
-    coalesced: tuple[Stretch, ...] = ()
-    missed: Stretch | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What a job that has come, or has come in a new version, changes."""
-
-    since: Instant | None = None
-    """This version is in force from here on; None: it was in force already when the last daemon ended."""
-    withdrawn: tuple[Stretch, ...] = ()
-    """Was owed by the version before, and is owed no more."""
-    before: Known | None = None
-    """What the job was when the last daemon ended, where that was something else."""
-    in_doubt: tuple[Known, Rows, Instant] | None = None
-    """What the job was, what it had to catch up, and up to where its instants may have been started unwritten."""
 
 
 class Timetable:
@@ -115,6 +92,7 @@ class Timetable:
         if self._past.doubt is not None:
             # Nobody knows what was started of all that has come; and the clock may have been ahead of now.
             floor = max(self._since, min(self._past.doubt.reached, self._since + DAY))
+            self._decide(new, ((self._since, floor),), now)
             self.plan(new, floor)
             return Arrival(floor, in_doubt=(known, rows, floor) if known else None)
         if known is None:
@@ -149,10 +127,11 @@ class Timetable:
         self._arrears.drop(old.job.job_id)
         return tuple(stretch(_schedule(old), first, last, self._boot) for first, last in rows)
 
-    def _decide(self, definition: Definition, instants: Iterable[Instant], after: Instant) -> None:
+    def _decide(self, definition: Definition, rows: Rows, after: Instant) -> None:
         if definition.schedule is not None:
-            for instant in (instant for instant in instants if instant > after):
-                self._decided.add(definition.job.job_id, definition.schedule, instant, self._boot)
+            for first, last in rows:
+                if last > after:
+                    self._decided.add_row(definition.job.job_id, definition.schedule, first, last, self._boot)
 
     def set_aside(self, job_id: str) -> None:
         """Have no instants of this job any more until it is loaded again."""
@@ -210,14 +189,13 @@ class Timetable:
             late = moment - due.runs.last > LATE
             if job.coalesce and (late or not blocked):
                 coalesced += self._withdraw_arrears(definition)
-            runs = due.runs
+            first, last = due.runs.first, due.runs.last
             if not late:
-                start = runs.last
+                start = last
                 if not blocked:
                     self._decided.add(job.job_id, _schedule(definition), start, boot)
-                runs = None if runs.first == start else before(_schedule(definition), runs.first, start, boot)
-            if runs:
-                self._fall_behind(definition, runs.first, runs.last)
+            if late or first < last:
+                self._fall_behind(definition, first, last if late else last - 1)
         self.plan(definition, moment)
         return Verdict(start, coalesced, due.missed)
 
@@ -277,7 +255,7 @@ class Timetable:
                 self._arrears.put(job_id, self._boot, self._boot)
         return self._boot
 
-    def step_back(self, definition: Definition, started: Iterable[Instant], now: Instant) -> None:
+    def step_back(self, definition: Definition, started: Rows, now: Instant) -> None:
         """The clock went back. What lies ahead again and was not decided comes again, what was decided does not.
 
         `started`: what the record knows of that, which reaches farther back than we.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobschedd.ctl.__main__ import main
-from jobschedd.model.audit import Audit, InForce, Start, audit_job
+from jobschedd.model.audit import Audit, InForce, Row, Start, audit_job
 from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined, Waits
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.model.schedule import UTC_ZONE, parse_schedule
@@ -204,7 +204,7 @@ def test_a_year_of_seconds_that_was_missed_is_one_row_to_an_audit() -> None:
         "a",
         [InForce(schedule, 0, EIGHT, EIGHT + 2 * year)],
         starts=[Start(EIGHT + year + SECOND)],
-        rows=[(EIGHT + SECOND, EIGHT + year, None)],
+        rows=[Row(EIGHT + SECOND, EIGHT + year, None)],
         boots=[],
         until=EIGHT + year + 2 * SECOND,
     )
@@ -215,7 +215,7 @@ def test_a_year_of_seconds_that_was_missed_is_one_row_to_an_audit() -> None:
 def test_a_start_of_an_instant_that_is_said_not_to_have_run_is_one_outcome_too_many() -> None:
     schedule = parse_schedule("*/10 * * * *", UTC_ZONE)
     half = EIGHT + 30 * MINUTE
-    rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4)]
+    rows = [Row(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4)]
 
     def audit(*starts: Start) -> Audit:
         version = InForce(schedule, 0, EIGHT, EIGHT + 40 * MINUTE)
@@ -240,7 +240,7 @@ def test_a_start_before_its_instant_is_early_unless_the_clock_was_set() -> None:
 def test_rows_inside_rows_and_boots_are_seen() -> None:
     schedule = parse_schedule(["@reboot", "*/10 * * * *"], UTC_ZONE)
     boot = EIGHT + 45 * MINUTE
-    rows = [(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4), (EIGHT + 20 * MINUTE, EIGHT + 20 * MINUTE, 1)]
+    rows = [Row(EIGHT + 10 * MINUTE, EIGHT + 40 * MINUTE, 4), Row(EIGHT + 20 * MINUTE, EIGHT + 20 * MINUTE, 1)]
     version = InForce(schedule, 0, EIGHT, EIGHT + HOUR)
     found = audit_job(
         "a", [version], starts=[Start(boot, 1, boot)], rows=rows, boots=[[boot - 5, boot]], until=EIGHT + 45 * MINUTE

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from jobschedd.model.audit import Start
+from jobschedd.model.audit import Row, Start
 from jobschedd.model.run import MINUTE, SECOND, show_instant
 from jobschedd.world.store.statement import SQL
 
@@ -183,18 +183,18 @@ class Reader:
         """Every start that something else than a person asked for, in order of their instants."""
         return [Start(*row) for row in self._query(SQL.starts_of_job, (job_id,))]
 
-    def rows(self, job_id: str) -> list[tuple[Instant, Instant, int | None]]:
-        """First and last instant of the schedule and number of all that did not run, in order of the first."""
-        return self._query(SQL.rows_of_job, (job_id,))
+    def rows(self, job_id: str) -> list[Row]:
+        """What did not run of the instants of the schedule."""
+        return [Row(*row) for row in self._query(SQL.rows_of_job, (job_id,))]
 
     def boots(self) -> list[list[Instant]]:
         """The instants that `@reboot` has had: of each boot the first, and those that clock steps have given it."""
         rows = self._query(SQL.boots)
         return [[instant for _, instant in found] for _, found in groupby(rows, lambda row: row[0])]
 
-    def owing(self, job_id: str) -> list[tuple[Instant, Instant]]:
+    def owing(self, job_id: str) -> list[Row]:
         """What a job still has to catch up."""
-        return self._query(SQL.owing_of_job, (job_id,))
+        return [Row(first, last, None) for first, last in self._query(SQL.owing_of_job, (job_id,))]
 
     def paused_since(self, job_id: str) -> Instant | None:
         found = self._query(SQL.paused_since, (job_id,))

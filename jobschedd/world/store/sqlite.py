@@ -25,7 +25,8 @@ from jobschedd.model.record import (
 from jobschedd.model.run import Cause, Outcome, Run
 from jobschedd.model.waiting import Held
 from jobschedd.world.store.marker import Marker
-from jobschedd.world.store.statement import SCHEMA, SQL
+from jobschedd.world.store.migration import bring_up_to_date
+from jobschedd.world.store.statement import SQL
 from jobschedd.world.store.tidying import Tidying
 from jobschedd.world.store.writing import back_to, put
 
@@ -118,7 +119,7 @@ class SqliteStore:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute(f"PRAGMA journal_size_limit = {CHECKED}")
-            _bring_up_to_date(db, self._path)
+            bring_up_to_date(db, self._path)
             if os.path.getsize(self._path) <= CHECKED:
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
@@ -157,7 +158,9 @@ class SqliteStore:
         try:
             boot = query(SQL.past_boot, (boot_id,)).fetchone()
             seen = query(SQL.past_seen).fetchone()
-            facts = {"now": now, "boot_id": boot_id, "boot": boot[0] if boot else None}
+            doubt = self._marker.read()
+            certain = doubt.back_to(now) if doubt else now
+            facts = {"now": certain, "boot_id": boot_id, "boot": boot[0] if boot else None}
             owing: dict[str, Rows] = {}
             for job_id, first, last in query(SQL.past_owing):
                 owing[job_id] = (*owing.get(job_id, ()), (first, last))
@@ -165,10 +168,9 @@ class SqliteStore:
             for job_id, one in known.items():
                 if not (isinstance(job_id, str) and isinstance(one.digest, str) and isinstance(one.terms, str)):
                     raise TypeError(f"a version of {job_id!r}")
+            ahead = self.ahead(certain)
             moments = [one.accounted for one in known.values()]
-            moments += [moment for rows in owing.values() for row in rows for moment in row]
-            ahead = self.ahead(now)
-            moments += [moment for instants in ahead.values() for moment in instants]
+            moments += [moment for rows in (*owing.values(), *ahead.values()) for row in rows for moment in row]
             moments += [row[0] for row in (seen, boot) if row]
             if strange := [
                 moment for moment in moments if not (isinstance(moment, int) and 0 <= moment <= LAST_MOMENT)
@@ -177,28 +179,32 @@ class SqliteStore:
             return Past(
                 seen_at=seen[0] if seen else None,
                 known=known,
-                owing=owing,
+                # What a wrong clock has let come before its time comes again.
+                owing={
+                    job_id: tuple((first, min(last, certain)) for first, last in rows if first <= certain)
+                    for job_id, rows in owing.items()
+                },
                 open=tuple(_open(row) for row in query(SQL.past_open)),
                 waiting=tuple(_held(row) for row in query(SQL.past_waiting)),
                 ahead=ahead,
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
-                doubt=self._marker.read(),
+                doubt=doubt,
             )
         except sqlite3.Error as error:
             raise _failed(error) from None
         except (ValueError, TypeError) as error:
             raise RecordFailed(f"there are values in it that jobschedd does not write: {error}", broken=True) from None
 
-    def ahead(self, now: Instant) -> dict[str, tuple[Instant, ...]]:
-        """By job the instants, in order, that were started before their time. Raises RecordFailed."""
+    def ahead(self, now: Instant) -> dict[str, Rows]:
+        """By job the rows of instants that were started before their time, or may have been. Raises RecordFailed."""
         if self._db is None:
             raise RecordFailed("the record is not open")
         try:
             rows = self._db.execute(SQL.ahead, back_to(now)).fetchall()
         except sqlite3.Error as error:
             raise _failed(error) from None
-        return {job_id: tuple(row[1] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}
+        return {job_id: tuple(row[1:] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -261,36 +267,6 @@ def _inode(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _bring_up_to_date(db: sqlite3.Connection, path: str) -> None:
-    """Go the steps of the schema that this file has not gone yet. Raises CannotRun, RecordFailed."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(SCHEMA):
-        raise CannotRun(
-            f"cannot use {path}: a newer jobschedd has written it (version {version}, this one knows {len(SCHEMA)});"
-            " install that one, or move the file away to begin a new record"
-        )
-    if version and _shape(db) != _shape_of(version):
-        raise RecordFailed("its tables are not those that jobschedd makes", broken=True)
-    for number, step in enumerate(SCHEMA[version:], version + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
-
-
-def _shape(db: sqlite3.Connection) -> set[tuple[str, str]]:
-    """Tables, indexes, views and triggers as SQL has them. What SQLite keeps for itself begins with sqlite_."""
-    rows = db.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite@_%' ESCAPE '@'")
-    return {(name, sql) for name, sql in rows}
-
-
-def _shape_of(version: int) -> set[tuple[str, str]]:
-    db = sqlite3.connect(":memory:")
-    try:
-        for step in SCHEMA[:version]:
-            db.executescript(step)
-        return _shape(db)
-    finally:
-        db.close()
-
-
 def _failed(error: sqlite3.Error) -> RecordFailed:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # Python's own: a text in the file is none
@@ -314,13 +290,5 @@ def _pairs(variables: str | None) -> tuple[tuple[str, str], ...]:
 
 def _run(row: Sequence[Any]) -> Run:
     run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, uid = row
-    return Run(
-        run_id=run_id,
-        job_id=job_id,
-        scheduled_at=scheduled_at,
-        cause=Cause(cause),
-        attempt=attempt,
-        definition=definition,
-        synchronised=bool(synchronised),
-        uid=uid,
-    )
+    details = {"attempt": attempt, "definition": definition, "synchronised": bool(synchronised), "uid": uid}
+    return Run(run_id, job_id, scheduled_at, Cause(cause), **details)

@@ -55,10 +55,10 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
         case Ended(run_id, outcome, ended_at, ending):
             usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
             execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
-        case Passed(run, outcome, reason, first, count):
+        case Passed(run, outcome, reason, first, count, in_doubt):
             run_id, job_id, last, definition, cause = _head(run)
             row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
-            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid))
+            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid, in_doubt))
         case Defined(job_id, digest, path, terms, delay, since):
             execute(SQL.undefine, (since, job_id))
             execute(SQL.define, (job_id, digest, path, terms, delay, since))
@@ -85,6 +85,7 @@ def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
             facts = back_to(now)
             for statement in (
                 SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
+                SQL.take_back_owing, SQL.take_back_owing_end, SQL.take_back_seen,
             ):  # fmt: skip
                 execute(statement, facts)
 

@@ -18,7 +18,7 @@ SELECT
             WHERE passed.job_id = definition.job_id AND passed.scheduled_at <= :now AND NOT passed.ahead
             ORDER BY passed.scheduled_at DESC LIMIT 1
         ), 0),
-        coalesce((SELECT max(owing.last_at) FROM owing WHERE owing.job_id = definition.job_id), 0),
+        coalesce((SELECT min(max(owing.last_at), :now) FROM owing WHERE owing.job_id = definition.job_id), 0),
         -- A clock step has given the boot another instant: whoever had the one before has had this one.
         CASE WHEN EXISTS (
             SELECT 1 FROM run

@@ -1,1 +1,1 @@
-SELECT first_at, scheduled_at, count FROM passed WHERE job_id = ? AND cause = 'schedule' ORDER BY first_at
+SELECT first_at, scheduled_at, count, definition FROM passed WHERE job_id = ? AND cause = 'schedule'

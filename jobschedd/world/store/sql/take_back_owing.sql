@@ -1,0 +1,1 @@
+DELETE FROM owing WHERE first_at > :now

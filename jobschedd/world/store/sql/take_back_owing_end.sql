@@ -1,0 +1,1 @@
+UPDATE owing SET last_at = :now WHERE last_at > :now

@@ -22,8 +22,6 @@ from jobschedd.model.waiting import Held
 from jobschedd.model.watch import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jobschedd.model.catalog import Catalog
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
@@ -37,6 +35,7 @@ LEAD = 2_000
 """Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
 
 HELD_UP = "nobody could start it in time"
+SET_ASIDE = "set aside: jobschedd has met a bug of its own"
 
 
 class Dispatch:
@@ -88,9 +87,9 @@ class Dispatch:
             assert definition is not None, "a removed job leaves the agenda"
             moment = max(now, instant + delay)
             try:
-                if job_id in self.paused:
+                if idle := SET_ASIDE if job_id in self.quarantined else "paused" if job_id in self.paused else "":
                     passed = self.timetable.pass_over(definition, instant, delay, moment)
-                    self.pass_stretch(definition, passed, Outcome.SKIPPED, "paused", now)
+                    self.pass_stretch(definition, passed, Outcome.SKIPPED, idle, now)
                     continue
                 blocked = self.admission.gives_way(definition)
                 verdict = self.timetable.decide(definition, instant, delay, moment, blocked=bool(blocked))
@@ -100,6 +99,7 @@ class Dispatch:
                     if self.admission.admit(definition, run, now, coming=len(starts)).starts:
                         starts.append(Start.of(definition, run, moment))
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' instants
+                self.timetable.put_back(job_id, instant, delay)
                 self.quarantine(definition, traceback.format_exc())
             if len(starts) == together:
                 self.start(starts)
@@ -127,6 +127,7 @@ class Dispatch:
                     run = self.make_run(definition, verdict.start, Cause.CATCH_UP, now)
                     self.start([Start.of(definition, run, now)])
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' turns
+                self.timetable.owe_again(job_id, first, last)
                 self.quarantine(definition, traceback.format_exc())
 
     def start_waiting(self, now: Instant) -> None:
@@ -152,10 +153,10 @@ class Dispatch:
 
         A daemon that is about to stop leaves it to the next one.
         """
-        if self._may_start_now(definition, run := self.make_run(definition, now, cause, now), now, variables):
+        if self.may_start_now(definition, run := self.make_run(definition, now, cause, now), now, variables):
             self.start([Start.of(definition, run, now, variables)])
 
-    def _may_start_now(
+    def may_start_now(
         self,
         definition: Definition,
         run: Run,
@@ -175,28 +176,6 @@ class Dispatch:
             return False
         return self.admission.admit(definition, run, now, coming=coming, variables=variables).starts
 
-    def follow(self, ends: Sequence[tuple[str, Outcome]], now: Instant) -> None:
-        """Runs of these jobs have ended so: who comes after them runs, once. All are claimed together."""
-        followers = [follower for job_id, outcome in ends for follower in self._catalog.followers(job_id, outcome)]
-        starts: list[Start] = []
-        for follower in dict.fromkeys(followers):
-            if definition := self._catalog.get(follower):
-                run = self.make_run(definition, now, Cause.AFTER, now)
-                if self._may_start_now(definition, run, now, coming=len(starts)):
-                    starts.append(Start.of(definition, run, now))
-        self.start(starts)
-
-    def end_chains(self, now: Instant) -> None:
-        """Who waits for the end of a run that was to be tried again, and is not, hears how its last attempt has ended.
-
-        Not while the first files are read: some who wait for it may not be there yet.
-        """
-        while not self.record.loading and (broken_off := self.admission.take_broken_off(now)):
-            # Of one that was lost they have heard. One that could not be started has failed.
-            known = [(held.run.job_id, held.failed) for held in broken_off if held.failed is not Outcome.LOST]
-            timed_out = Outcome.TIMED_OUT
-            self.follow([(job, timed_out if failed is timed_out else Outcome.FAILED) for job, failed in known], now)
-
     def start_for(self, job_id: str, paths: tuple[str, ...], now: Instant) -> None:
         """Files have come that a job watches for. It may be gone by now, or not watch any more."""
         definition = self._catalog.get(job_id)
@@ -208,7 +187,7 @@ class Dispatch:
         if self.stopping:
             return message.Started(refusal="jobschedd is stopping")
         if definition.job.job_id in self.quarantined:
-            return message.Started(refusal="set aside: jobschedd has met a bug of its own")
+            return message.Started(refusal=SET_ASIDE)
         if self.record.in_doubt:
             return message.Started(refusal="the files are still being read; ask again in a moment")
         run = replace(self.make_run(definition, now, Cause.MANUAL, now), uid=uid)
@@ -269,12 +248,21 @@ class Dispatch:
             self.record.note(Owing(job_id, self.timetable.waiting(job_id)))
 
     def quarantine(self, definition: Definition, trace: str) -> None:
-        self.quarantined.add(definition.job.job_id)
-        self.timetable.set_aside(definition.job.job_id)
-        self.admission.withdraw(
-            definition.job.job_id, "set aside: jobschedd has met a bug of its own", self._clock.now()
-        )
-        self._listen(event.JobQuarantined(definition.job.job_id, trace))
+        """None of its instants runs until its file changes, and the record says so.
+
+        Where it is its schedule that fails, nobody can say what it names.
+        """
+        job_id, now = definition.job.job_id, self._clock.now()
+        self.quarantined.add(job_id)
+        try:
+            self.admission.withdraw(job_id, SET_ASIDE, now)
+            for stretch in self.timetable.withdraw(definition, now):
+                run = self.make_run(definition, stretch.last, Cause.SCHEDULE, now)
+                self.record.passed(Passed(run, Outcome.SKIPPED, SET_ASIDE, stretch.first, stretch.count))
+            self.timetable.plan(definition, now)
+        except Exception:  # noqa: BLE001 - the same bug once more
+            self.timetable.set_aside(job_id)
+        self._listen(event.JobQuarantined(job_id, trace))
 
     def _tell(
         self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: str = ""

@@ -122,7 +122,7 @@ class Scheduler:
         if may_start and not self._stop_reply:
             self._dispatch.start_waiting(now)
             self._dispatch.catch_up(now)
-        self._dispatch.end_chains(now)
+        self._supervision.end_chains(now)
         self._dispatch.note_arrears()
         write_now, self._write_replies = self._write_replies, []
         self._record.flush(now, at_once=bool(self._stop_reply or write_now))

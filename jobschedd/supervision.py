@@ -10,6 +10,7 @@ from jobschedd.model.event import show_instant
 from jobschedd.model.policy import retry_delay
 from jobschedd.model.record import Claimed
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.start import Start
 from jobschedd.model.waiting import Held
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Supervision:
             return  # a further attempt comes after a failure
         if withdrawn or not self._try_again(run, outcome, ended_at, active.variables):
             # Whoever waits for a failure wants to know of a start that was not possible, too.
-            self._dispatch.follow([(run.job_id, Outcome.FAILED if refused else outcome)], ended_at)
+            self._tell_followers([(run.job_id, Outcome.FAILED if refused else outcome)], ended_at)
 
     def _try_again(self, run: Run, outcome: Outcome, ended_at: Instant, variables: tuple[tuple[str, str], ...]) -> bool:
         """Whether the job's `retry` has it tried again."""
@@ -152,3 +153,28 @@ class Supervision:
         reason = f"attempt {again.attempt} of {retry.attempts}, not before {show_instant(since)}"
         self._dispatch.admission.hold(Held(again, since, None, reason, variables, outcome), ended_at)
         return True
+
+    def _tell_followers(self, ends: Sequence[tuple[str, Outcome]], now: Instant) -> None:
+        """Runs of these jobs have ended so: who comes after them runs, once. All are claimed together."""
+        followers = [follower for job_id, outcome in ends for follower in self._catalog.followers(job_id, outcome)]
+        starts: list[Start] = []
+        for follower in dict.fromkeys(followers):
+            if definition := self._catalog.get(follower):
+                run = self._dispatch.make_run(definition, now, Cause.AFTER, now)
+                if self._dispatch.may_start_now(definition, run, now, coming=len(starts)):
+                    starts.append(Start.of(definition, run, now))
+        self._dispatch.start(starts)
+
+    def end_chains(self, now: Instant) -> None:
+        """Who waits for the end of a run that was to be tried again, and is not, hears how its last attempt has ended.
+
+        Not while the first files are read: some who wait for it may not be there yet.
+        """
+        admission = self._dispatch.admission
+        while not self._dispatch.record.loading and (broken_off := admission.take_broken_off(now)):
+            # Of one that was lost they have heard. One that could not be started has failed.
+            known = [(held.run.job_id, held.failed) for held in broken_off if held.failed is not Outcome.LOST]
+            timed_out = Outcome.TIMED_OUT
+            self._tell_followers(
+                [(job, timed_out if failed is timed_out else Outcome.FAILED) for job, failed in known], now
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from jobschedd.model import event, message
 from jobschedd.model.error import Problem
 from jobschedd.model.event import show_instant
 from jobschedd.model.policy import start_delay
-from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Outcome, Run
 from jobschedd.model.schedule import Recurring
-from tests.conftest import World, at, at_most, change
+from tests.conftest import World, at, at_most, change, local
 
 
 def test_a_loaded_job_is_started_when_it_is_due_and_not_before(world: World) -> None:
@@ -335,6 +336,38 @@ def test_a_bug_met_by_one_job_sets_that_job_aside_and_the_others_go_on(world: Wo
     assert len(world.said(event.JobQuarantined)) == 1
     world.load(change("b.json", "b", description="mended"))
     assert world.next_due("b") is not None
+
+
+@pytest.mark.fault("F49")
+@pytest.mark.parametrize("how", ["due", "owed"])
+def test_the_instants_of_a_job_that_is_set_aside_are_on_the_record(world: World, how: str) -> None:
+    world.load(change("a.json", "a", "*/10 * * * *", catch_up="1d", coalesce=False, overlap="skip"))
+    world.pass_time(10 * MINUTE)
+    if how == "owed":
+        world.pass_time(30 * MINUTE)  # three are owed, and wait for the run to end
+    make_run = world.scheduler._dispatch.make_run
+
+    def broken(*args: Any, **keys: Any) -> Run:
+        if args[2] is not Cause.SCHEDULE or how == "due":
+            world.scheduler._dispatch.make_run = make_run  # type: ignore[method-assign]
+            raise ZeroDivisionError
+        return make_run(*args, **keys)
+
+    world.scheduler._dispatch.make_run = broken  # type: ignore[method-assign]
+    world.end(world.runner.started[0][0])
+    world.pass_time(10 * MINUTE)
+    world.pass_time(10 * MINUTE)
+    (said,) = world.said(event.JobQuarantined)
+    assert "ZeroDivisionError" in said.trace
+    assert len(world.runs) == 1
+    aside = [one for one in world.said(event.InstantPassed) if one.reason.startswith("set aside")]
+    assert [(local(one.first)[11:16], one.count) for one in aside] == (
+        [("08:20", 1), ("08:30", 1)] if how == "due" else [("08:20", 2), ("08:50", 1), ("09:00", 1)]
+    )
+    assert world.next_due("a") is not None
+    world.load(change("a.json", "a", "*/10 * * * *", description="mended"))
+    world.pass_time(10 * MINUTE)
+    assert len(world.runs) == 2
 
 
 @pytest.mark.fault("F48")

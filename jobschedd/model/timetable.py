@@ -171,8 +171,12 @@ class Timetable:
     # -- what is owed --------------------------------------------------------------------------------------------
 
     def take(self, now: Instant) -> list[tuple[Instant, str, int]]:
-        """Take off what is to start: instant, job, and the delay it had. Each wants `decide` or `set_aside`."""
+        """Take off what is to start: instant, job, and the delay it had. Each wants `decide` or `put_back`."""
         return self._agenda.take(now)
+
+    def put_back(self, job_id: str, instant: Instant, delay: int) -> None:
+        """It could not be decided."""
+        self._agenda.put(job_id, instant, delay)
 
     def decide(self, definition: Definition, first: Instant, delay: int, now: Instant, *, blocked: bool) -> Verdict:
         """What becomes of the instants from `first`, which was due after `delay`. The job waits for its next one then.
@@ -216,6 +220,13 @@ class Timetable:
     def stand_behind(self, job_id: str, first: Instant, last: Instant) -> None:
         """It runs just now; its turn comes after `run_ended`."""
         self._arrears.stand_behind(job_id, first, last)
+
+    def owe_again(self, job_id: str, first: Instant, last: Instant) -> None:
+        """It could not be settled, or only some of it."""
+        rows = [row for row in self._arrears.of(job_id) if not first <= row[0] <= last]
+        self._arrears.drop(job_id)
+        for row in (*rows, (first, last)):
+            self._arrears.put(job_id, *row)
 
     def run_ended(self, job_id: str) -> None:
         """No run of the job goes on any more."""

@@ -127,8 +127,9 @@ class Daemon:
         self._log(event.DaemonStarted(__version__, self._settings.jobs_dirs))
         if not self._clock.synchronised():
             self._log(event.ClockUnsynchronised())
-        if past.set_aside:
-            self._log(event.RecordSetAside("it could not be read", past.set_aside))
+        if past.set_aside is not None:
+            why = "it could not be read" if past.set_aside else "it was emptied or deleted"
+            self._log(event.RecordSetAside(why, past.set_aside))
         try:
             self._watches.open()
             self._runner.open(past.open)

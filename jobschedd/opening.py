@@ -124,12 +124,14 @@ def open_record(
         os.close(open_directory(os.path.dirname(path), 0o700))
     marker = Marker(places.state_dir, places.runtime_dir)
     store = SqliteStore(path, host=os.uname().nodename, marker=marker, renew=state.renew)
-    marker.make()
+    known = marker.make()
     try:
         past = store.open(now, boot_id)
     except RecordFailed:
         past = Past(unread=True)
+    if known and past == Past():
+        past = Past(set_aside="")  # it was emptied, or deleted
     # A machine whose record is lost or cannot be read may have had its @reboot: in doubt it is not run.
-    in_doubt = past.set_aside or past.unread or past.doubt
+    in_doubt = past.set_aside is not None or past.unread or past.doubt
     boot = (past.boot or None) if past.boot is not None or in_doubt else now
     return store, past, Host(now, boot, boot_id, read_machine(), ZoneDatabase().local())

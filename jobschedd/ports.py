@@ -97,6 +97,6 @@ class Store(Protocol):
         """
 
     def set_aside(self, now: Instant) -> str:
-        """Give a record that cannot be used another name; which. The next write begins a new one."""
+        """Give a record that cannot be used another name; which; empty: it is gone. The next write begins a new one."""
 
     def close(self) -> None: ...

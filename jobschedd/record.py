@@ -123,8 +123,18 @@ class Record:
         self.note(Began(run.run_id, pid, started_at))
         self._listen(event.RunBegan(run, pid, started_at))
 
-    def ended(self, run: Run, outcome: Outcome, ending: Ending, started_at: Instant | None, ended_at: Instant) -> None:
-        self.note(Ended(run.run_id, outcome, ended_at, ending))
+    def ended(
+        self,
+        run: Run,
+        outcome: Outcome,
+        ending: Ending,
+        started_at: Instant | None,
+        ended_at: Instant,
+        *,
+        pid: int | None = None,
+    ) -> None:
+        began = None if started_at is None or pid is None else Began(run.run_id, pid, started_at)
+        self.note(Ended(run.run_id, outcome, ended_at, ending, run, began))
         if outcome is Outcome.SKIPPED:
             self._listen(event.InstantPassed(run, outcome, ending.reason, run.scheduled_at, 1))
         else:

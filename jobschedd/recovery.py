@@ -10,6 +10,7 @@ from jobschedd.model.error import BadFile
 from jobschedd.model.policy import Stretch, apart, before
 from jobschedd.model.record import (
     Alive,
+    Began,
     Booted,
     Claimed,
     Defined,
@@ -198,7 +199,10 @@ class Recovery:
         entries: list[Entry] = [self.defined(definition, now) for definition in self._catalog]
         ids = [definition.job.job_id for definition in self._catalog]
         entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
-        entries += (Claimed(active.run, active.variables) for active in self._dispatch.running)
+        for active in self._dispatch.running:
+            entries.append(Claimed(active.run, active.variables))
+            if active.pid is not None and active.started_at is not None:
+                entries.append(Began(active.run.run_id, active.pid, active.started_at))
         entries += map(Waits, self._dispatch.admission.waiting)
         entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
         entries.append(Booted(self._host.boot_id, self._host.boot or NO_INSTANT))

@@ -43,7 +43,7 @@ class Supervision:
         self._in_doubt = past.doubt is not None
         """Second attempts, too, may have been made that were not written down."""
         for claim in past.open:
-            dispatch.running.add(claim.run, claim.started_at, claim.variables)
+            dispatch.running.add(claim.run, claim.started_at, claim.pid, claim.variables)
 
     def hear(self, received: message.FromRunner, now: Instant) -> None:
         match received:
@@ -51,7 +51,7 @@ class Supervision:
                 self._adopt(runs, now)
             case message.RunStarted(run_id, pid, started_at):
                 if active := self._dispatch.running.get(run_id):
-                    active.started_at = started_at
+                    active.started_at, active.pid = started_at, pid
                     self._dispatch.ends.limit(active, now)
                     self._dispatch.record.began(active.run, pid, started_at)
             case message.RunRefused(run_id, reason):
@@ -76,7 +76,7 @@ class Supervision:
             if known is None:
                 self.unwritten.setdefault(run.run.job_id, []).append(run.run.scheduled_at)
             variables = () if known is None else known.variables
-            active = self._dispatch.running.add(run.run, run.started_at, variables)
+            active = self._dispatch.running.add(run.run, run.started_at, run.pid, variables)
             self._dispatch.ends.limit(active, now)
             if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
                 self._dispatch.record.began(run.run, run.pid, run.started_at)
@@ -127,7 +127,7 @@ class Supervision:
             # What the runner says of it outlives us; what we said is in better words.
             ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)
         outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
-        self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at)
+        self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at, pid=active.pid)
         withdrawn = refused and bool(ending.asked)  # it was stopped on purpose before it had begun
         if withdrawn and run.attempt == 1:
             return  # a further attempt comes after a failure

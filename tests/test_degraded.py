@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,7 +77,11 @@ def test_on_a_full_disk_jobs_go_on_and_all_is_written_when_there_is_room(small: 
 @as_root
 @pytest.mark.slow
 @pytest.mark.fault("F08")
-def test_killed_on_a_full_disk_it_runs_nothing_again_that_it_may_have_run(small: Path, begin: Begin) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_killed_on_a_full_disk_it_runs_nothing_again_that_it_may_have_run(
+    small: Path, begin: Begin, alone: bool
+) -> None:
+    """What its runner still knows has its true outcome; what nobody knows is said not to be known."""
     daemon = begin()
     daemon.ready()
     daemon.put(
@@ -94,6 +99,8 @@ def test_killed_on_a_full_disk_it_runs_nothing_again_that_it_may_have_run(small:
     for _ in range(3):
         daemon.until("run_ended")
     daemon.kill()
+    if not alone:
+        daemon.end_runner()
     again = begin()
     again.ready()
     ballast.unlink()
@@ -104,8 +111,11 @@ def test_killed_on_a_full_disk_it_runs_nothing_again_that_it_may_have_run(small:
     ledger = (small.parent / "ledger").read_text().split()
     assert len(set(ledger)) == len(ledger) >= 5
     assert audit(small.parent)["double"] == 0
-    _, rows = jobctl(small.parent, "history", "a", "--outcome", "missed")
-    assert any(row["reason"].startswith("not known: ") for row in rows)
+    _, rows = jobctl(small.parent, "history", "a", "-n", "1000")
+    if alone:
+        assert {row["scheduled_at"] for row in rows if row["outcome"] == "succeeded"} == set(ledger)
+    else:
+        assert any(row["outcome"] == "missed" and row["reason"].startswith("not known: ") for row in rows)
 
 
 @pytest.mark.slow
@@ -135,16 +145,49 @@ def test_a_state_directory_that_is_deleted_is_made_again(tmp_path: Path, begin: 
     daemon.ready()
     daemon.put("a.json", "a", EVERY_SECOND, overlap="allow")
     daemon.until("run_ended")
+    daemon.put("long.json", "long", EVERY_SECOND, command="sleep 5", overlap="skip")
+    begun = daemon.until("run_started", ran("long"))
     shutil.rmtree(tmp_path / "state")
-    daemon.until("record_set_aside")
+    assert "may run again" not in daemon.until("record_failing")["message"]
+    said = daemon.until("record_set_aside")
+    assert (said["JOBSCHEDD_FILE"], "kept as" in said["message"]) == ("", False)
     daemon.until("record_healed")
-    daemon.until("run_ended")
+    assert daemon.until("run_ended", ran("long"))["JOBSCHEDD_RUN"] == begun["JOBSCHEDD_RUN"]
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     second = begin()
     assert second.process.wait(30) == 1  # the lock is held again
     daemon.signal(15)
     assert daemon.process.wait(30) == 0
     audit(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state/record.db")) as record:
+        (row,) = record.execute("SELECT pid, started_at, outcome FROM run WHERE run_id = ?", (begun["JOBSCHEDD_RUN"],))
+    assert row[0] == int(begun["JOBSCHEDD_PID"])
+    assert row[1] is not None
+    assert row[2] == "succeeded"
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize("lost", [lambda f: os.truncate(f, 0), lambda f: f.unlink()])
+def test_a_record_that_is_emptied_or_deleted_between_two_lives_starts_no_boot_twice(
+    tmp_path: Path, begin: Begin, lost: Callable[[Path], None]
+) -> None:
+    daemon = begin()
+    daemon.ready()
+    daemon.put("a.json", "a", EVERY_SECOND)
+    daemon.until("run_ended", ran("a"))
+    daemon.signal(15)
+    assert daemon.process.wait(30) == 0
+    lost(tmp_path / "state/record.db")
+    (tmp_path / "jobs.d/boot.json").write_bytes(job_file("boot", "@reboot"))
+    again: Process = begin()
+    assert "emptied or deleted" in again.until("record_set_aside")["message"]
+    again.until("run_ended", ran("a"))
+    again.signal(15)
+    assert again.process.wait(30) == 0
+    audit(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state/record.db")) as record:
+        assert record.execute("SELECT count(*) FROM run WHERE job_id = 'boot'").fetchone() == (0,)
 
 
 @pytest.mark.slow

@@ -552,7 +552,7 @@ def test_a_daemon_that_dies_while_it_takes_up_what_is_in_doubt_leaves_it_as_it_w
 @pytest.mark.fault("F12")
 @pytest.mark.fault("F14")
 def test_a_record_that_breaks_while_we_run_is_begun_anew_with_all_that_is_known(world: World) -> None:
-    world.load(change("a.json", "a", overlap="allow"), change("b.json", "b", "0 9 * * *"))
+    world.load(change("a.json", "a", overlap="allow"), change("b.json", "b", "0 9 * * *"), change("c.json", "c"))
     world.pass_time(MINUTE)
     broken = world.store
     fresh = MemoryStore()
@@ -564,12 +564,20 @@ def test_a_record_that_breaks_while_we_run_is_begun_anew_with_all_that_is_known(
         return "/state/record.db.unusable"
 
     broken.set_aside = set_aside  # type: ignore[method-assign]
+    over, going = world.runner.started[0][0], world.runner.started[1][0]
+    world.say(message.RunStarted(over.run_id, 11, world.clock.wall))
+    world.say(message.RunStarted(going.run_id, 12, world.clock.wall))
+    world.end(over)
     world.pass_time(MINUTE)
     world.pass_time(2 * SECOND)
     assert world.said(event.RecordSetAside)[0].path == "/state/record.db.unusable"
-    assert len(world.runs) == 2
-    assert outcomes(broken) == [("2026-11-23 08:01", "running"), ("2026-11-23 08:02", "running")]
-    assert broken.rows("SELECT job_id FROM definition ORDER BY 1") == [("a",), ("b",)]
+    assert len(world.runs) == 3
+    assert outcomes(broken) == [("2026-11-23 08:01", "succeeded"), ("2026-11-23 08:02", "running")]
+    assert outcomes(broken, "c") == [("2026-11-23 08:01", "running"), ("2026-11-23 08:02", "skipped")]
+    assert broken.rows("SELECT run_id, pid FROM run WHERE started_at IS NOT NULL") == [
+        (over.run_id, 11), (going.run_id, 12)
+    ]  # fmt: skip
+    assert broken.rows("SELECT job_id FROM definition ORDER BY 1") == [("a",), ("b",), ("c",)]
 
 
 def test_a_run_is_not_told_to_have_a_record_before_it_has(world: World) -> None:

@@ -48,6 +48,9 @@ class Ended:
     outcome: Outcome
     ended_at: Instant
     ending: Ending
+    run: Run | None = None
+    began: Began | None = None
+    """For a record that was begun since, and knows nothing of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class Past:
     boot: Instant | None = None
     """The instant of this boot of the machine, if it was seen before."""
     set_aside: str | None = None
-    """Where a record that could not be read was put; this one is new then."""
+    """Where a record that could not be read was put; empty: it is gone. This one is new then."""
     unread: bool = False
     """The record could not be read when the daemon started: nothing of the past is known yet."""
     doubt: Doubt | None = None

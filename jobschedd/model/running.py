@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Active:
     run: Run
     started_at: Instant | None = None
+    pid: int | None = None
     asked: Asked = Asked.NOT
     """It was asked to end, and why."""
     reason: str = ""
@@ -51,8 +52,14 @@ class Running:
     def __iter__(self) -> Iterator[Active]:
         return iter(self._active.values())
 
-    def add(self, run: Run, started_at: Instant | None = None, variables: tuple[tuple[str, str], ...] = ()) -> Active:
-        active = self._active[run.run_id] = Active(run, started_at, variables=variables)
+    def add(
+        self,
+        run: Run,
+        started_at: Instant | None = None,
+        pid: int | None = None,
+        variables: tuple[tuple[str, str], ...] = (),
+    ) -> Active:
+        active = self._active[run.run_id] = Active(run, started_at, pid, variables=variables)
         self._jobs[run.job_id] = self._jobs.get(run.job_id, 0) + 1
         self.catching_up += run.cause is Cause.CATCH_UP
         return active

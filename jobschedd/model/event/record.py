@@ -77,19 +77,21 @@ class RecordUnwritten:
 
 @dataclass(frozen=True, slots=True)
 class RecordSetAside:
-    """A record that cannot be used; a new one was begun."""
+    """A record that cannot be used, or is gone; a new one was begun."""
 
     NAME: ClassVar[str] = "record_set_aside"
     MESSAGE_ID: ClassVar[str] = "e7b46e5e23b84a7d9d6085740d8a9ad3"
     reason: str
     path: str
+    """Where it is now; empty: it is gone."""
 
     @property
     def priority(self) -> int:
         return ERROR
 
     def line(self) -> str:
-        return f"the record could not be used ({self.reason}) and is kept as {self.path}; a new one was begun"
+        kept = f" and is kept as {self.path}" if self.path else ""
+        return f"the record could not be used ({self.reason}){kept}; a new one was begun"
 
     def fields(self) -> dict[str, str]:
         return {"JOBSCHEDD_FILE": self.path, "JOBSCHEDD_REASON": self.reason}

@@ -21,8 +21,9 @@ class Marker:
     def __init__(self, *directories: str) -> None:
         self._paths = [os.path.join(directory, NAME) for directory in directories]
 
-    def make(self) -> None:
-        """Take the room that a note will need, while there is some."""
+    def make(self) -> bool:
+        """Take the room that a note will need, while there is some. Whether a daemon had done so before."""
+        known = os.path.lexists(self._paths[0])
         for path in self._paths:
             with suppress(OSError):
                 file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -32,6 +33,7 @@ class Marker:
                         os.fsync(file)
                 finally:
                     os.close(file)
+        return known
 
     def read(self) -> Doubt | None:
         """What was noted; None: everything was written down."""

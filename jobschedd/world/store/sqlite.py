@@ -137,13 +137,14 @@ class SqliteStore:
         self._inode = _inode(self._path)
 
     def set_aside(self, now: Instant) -> str:
-        """Give a record that cannot be used another name; which."""
+        """Give a record that cannot be used another name; which. Empty: it is not there any more."""
         self.close()
+        there = os.path.lexists(self._path)
         aside = f"{self._path}.unusable-{now}"
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 os.rename(self._path + suffix, aside + suffix)
-        return aside
+        return aside if there else ""
 
     def close(self) -> None:
         if self._db is not None:
@@ -256,6 +257,8 @@ class SqliteStore:
 
         False: not even that could be noted.
         """
+        with suppress(CannotRun, RecordFailed, OSError):
+            self._renew()
         return self._marker.write(doubt)
 
 

@@ -52,9 +52,8 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
                 _json(held.variables),
             )
             execute(SQL.wait, waits)
-        case Ended(run_id, outcome, ended_at, ending):
-            usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
-            execute(SQL.end, (outcome, ending.reason or None, ended_at, *usage, run_id))
+        case Ended():
+            _end(execute, entry, host)
         case Passed(run, outcome, reason, first, count, in_doubt):
             run_id, job_id, last, definition, cause = _head(run)
             row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
@@ -73,6 +72,17 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
         case Booted() | Alive() | TakenBack():
             _put_time(execute, entry)
     return True
+
+
+def _end(execute: Execute, entry: Ended, host: str) -> None:
+    ending = entry.ending
+    usage = (ending.exit_code, ending.signal, ending.cpu_usec, ending.memory_peak)
+    values = (entry.outcome, ending.reason or None, entry.ended_at, *usage, entry.run_id)
+    if execute(SQL.end, values).rowcount or entry.run is None or not put(execute, Claimed(entry.run), host):
+        return  # mostly; or it has ended before
+    if entry.began is not None:
+        put(execute, entry.began, host)
+    execute(SQL.end, values)
 
 
 def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:

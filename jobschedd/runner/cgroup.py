@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.runner.identity import CannotStart
+from jobschedd.runner.usage import cpu, memory_peak
 
 if TYPE_CHECKING:
     import resource
@@ -133,8 +134,8 @@ class Cgroups:
         """A run's main process has ended: what all of the run has used; what it leaves behind is ended from now on."""
         path = self._path(run.run_id)
         measured = {
-            "cpu_usec": int(_value(f"{path}/cpu.stat", "usage_usec") or round((usage.ru_utime + usage.ru_stime) * 1e6)),
-            "memory_peak": int(_read(f"{path}/memory.peak") or usage.ru_maxrss * 1024),
+            "cpu_usec": int(_value(f"{path}/cpu.stat", "usage_usec") or cpu(usage)),
+            "memory_peak": int(_read(f"{path}/memory.peak") or 0) or memory_peak(usage),
             "reason": "",
         }
         if int(_value(f"{path}/memory.events", "oom_kill") or 0):

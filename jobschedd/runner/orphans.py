@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobschedd.runner import tree
 from jobschedd.runner.cgroup import GLANCE, GRACE
+from jobschedd.runner.usage import cpu, memory_peak
 
 if TYPE_CHECKING:
     import resource
@@ -63,8 +64,8 @@ class Orphans:
         else:
             self._note_bound(run.begun - EARLIER, tree.ticks())
         return {
-            "cpu_usec": round((usage.ru_utime + usage.ru_stime) * 1_000_000),
-            "memory_peak": usage.ru_maxrss * 1024,
+            "cpu_usec": cpu(usage),
+            "memory_peak": memory_peak(usage),
             "reason": "",
         }
 

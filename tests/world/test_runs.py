@@ -56,6 +56,12 @@ def test_what_a_run_has_used_is_told(runs: Runs) -> None:
     assert 80 << 20 <= ended.ending.memory_peak < 400 << 20
 
 
+def test_what_was_ours_before_it_was_the_run_is_not_its_memory(runs: Runs) -> None:
+    for launch in ({}, {"umask": 0o022}):
+        ended, _ = runs.finish("/bin/true", **launch)
+        assert ended.ending.memory_peak is None or ended.ending.memory_peak < 6 << 20
+
+
 def test_two_hundred_runs_at_once_each_end_as_they_should(runs: Runs) -> None:
     orders = [runs.make(*SHELL, f"exit {number % 100}") for number in range(200)]
     runs.process.start([(*order, 0) for order in orders])

@@ -98,7 +98,7 @@ class Recovery:
             gone_since = max(seen_at, known.accounted)
             self.let_pass(job_id, known, gone_since, Outcome.SKIPPED, GONE)
             for first, last in rows:
-                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
+                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE, definition=known.digest)
                 self._record.passed(Passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None))
             self._record.note(Owing(job_id, ()))
             self._record.note(Undefined(job_id, gone_since))
@@ -148,7 +148,8 @@ class Recovery:
         entries += (Ended(held.run.run_id, Outcome.SKIPPED, now, unknown) for held in past.waiting)
         for job_id, rows in past.owing.items():
             for first, last in rows:
-                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE)
+                digest = past.known[job_id].digest if job_id in past.known else ""
+                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE, definition=digest)
                 entries.append(Passed(run, Outcome.MISSED, reason, first, 1 if first == last else None))
             entries.append(Owing(job_id, ()))
         return entries

@@ -81,18 +81,18 @@ def test_an_instant_that_was_claimed_is_never_started_again_whatever_memory_says
 
 
 def test_everything_that_the_contract_names_is_on_the_record(world: World) -> None:
-    world.load(change("a.json", "a"))
+    world.load(change("a.json", "a", labels={"team": "db"}))
     world.pass_time(MINUTE)
     run = world.runner.started[0][0]
     world.say(message.RunStarted(run.run_id, 4711, run.scheduled_at + 1_500))
     world.say(message.RunEnded(run.run_id, run.scheduled_at + SECOND, Ending(None, 9, 1_000, 4_096)))
     (row,) = world.store.rows(
         "SELECT run_id, job_id, cause, outcome, signal, exit_code, pid, started_at, ended_at, cpu_usec, memory_peak,"
-        " host, length(definition), attempt FROM run"
+        " host, length(definition), attempt, labels FROM run"
     )
     assert row == (
         run.run_id, "a", "schedule", "failed", 9, None, 4711, run.scheduled_at + 1_500, run.scheduled_at + SECOND,
-        1_000, 4_096, "here", 64, 1,
+        1_000, 4_096, "here", 64, 1, '{"team": "db"}',
     )  # fmt: skip
     assert world.runner.forgotten == [run.run_id]
 

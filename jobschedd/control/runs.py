@@ -55,6 +55,7 @@ class Runs:
             "pid": None,
             "outcome": end.outcome,
             "host": self._house.facts["host"],
+            "labels": dict(run.labels),
         }
         if isinstance(end, event.InstantPassed):
             return row | _NEVER_BEGAN | {"reason": end.reason}

@@ -353,10 +353,12 @@ def test_a_piece_of_tidying_takes_milliseconds(store: SqliteStore) -> None:
     [
         "UPDATE fact SET value = 'zzz'", "UPDATE fact SET value = -1", "UPDATE definition SET terms = x'00'",
         "UPDATE definition SET digest = x'00'", "UPDATE boot SET instant = 'soon'", "UPDATE owing SET first_at = 'x'",
+        "UPDATE run SET labels = '[1]'", "UPDATE run SET cause = 'whim'",
     ],
 )  # fmt: skip
 def test_values_that_jobschedd_does_not_write_are_no_record(store: SqliteStore, change: str) -> None:
     store.write([Alive(NOW), Booted("boot", NOW), Defined("a", "d", "p", "{}", 0, NOW), Owing("a", ((NOW, NOW),))])
+    store.write([Claimed(run("b"))])
     store.close()
     with sqlite3.connect(store._path) as db:
         db.execute("PRAGMA ignore_check_constraints = ON")

@@ -46,6 +46,8 @@ class Happening:
     host: str
     uid: int | None
     """Who asked for it, where somebody did."""
+    labels: str | None
+    """An object in JSON; None: none."""
 
     def told(self) -> dict[str, Any]:
         """With the names of the contract, each of them always; None: not known."""
@@ -70,6 +72,7 @@ class Happening:
             "cpu_seconds": None if self.cpu_usec is None else self.cpu_usec / SECOND,
             "memory_peak": self.memory_peak,
             "host": self.host,
+            "labels": json.loads(self.labels or "{}"),
             "instants": 1 if self.first_at is None else self.count,
         }
         return values | {name: None if instant is None else show_instant(instant) for name, instant in times.items()}

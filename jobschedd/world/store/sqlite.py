@@ -194,7 +194,7 @@ class SqliteStore:
             )
         except sqlite3.Error as error:
             raise _failed(error) from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise RecordFailed(f"there are values in it that jobschedd does not write: {error}", broken=True) from None
 
     def ahead(self, now: Instant) -> dict[str, Rows]:
@@ -292,6 +292,7 @@ def _pairs(variables: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _run(row: Sequence[Any]) -> Run:
-    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, uid = row
+    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, uid, labels = row
     details = {"attempt": attempt, "definition": definition, "synchronised": bool(synchronised), "uid": uid}
+    details["labels"] = tuple(json.loads(labels or "{}").items())
     return Run(run_id, job_id, scheduled_at, Cause(cause), **details)

@@ -35,21 +35,31 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
     """Write one entry; False: a claim that stands already."""
     match entry:
         case Claimed(run, variables):
-            values = (*_head(run)[:3], run.attempt, *_head(run)[3:5], run.synchronised, host, run.uid, _json(variables))
+            values = (
+                *_head(run)[:3],
+                run.attempt,
+                *_head(run)[3:5],
+                run.synchronised,
+                host,
+                run.uid,
+                *_texts(run, variables),
+            )
             return execute(SQL.claim, values).rowcount == 1
         case Began(run_id, pid, started_at):
             execute(SQL.begin, (pid, started_at, run_id))
         case Waits(held):
             head = (*_head(held.run)[:3], held.run.attempt, *_head(held.run)[3:5])
+            labels, more = _texts(held.run, held.variables)
             waits = (
                 *head,
                 held.reason or None,
                 held.run.synchronised,
                 host,
                 held.run.uid,
+                labels,
                 held.since,
                 held.until,
-                _json(held.variables),
+                more,
             )
             execute(SQL.wait, waits)
         case Ended():
@@ -57,7 +67,7 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
         case Passed(run, outcome, reason, first, count, in_doubt):
             run_id, job_id, last, definition, cause = _head(run)
             row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
-            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid, in_doubt))
+            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid, _texts(run)[0], in_doubt))
         case Defined(job_id, digest, path, terms, delay, since):
             execute(SQL.undefine, (since, job_id))
             execute(SQL.define, (job_id, digest, path, terms, delay, since))
@@ -106,8 +116,9 @@ def back_to(now: Instant) -> dict[str, Any]:
     return {"now": now, "oldest": make_run_id(now - SECOND, 0)}
 
 
-def _json(variables: tuple[tuple[str, str], ...]) -> str | None:
-    return json.dumps(variables) if variables else None
+def _texts(run: Run, variables: tuple[tuple[str, str], ...] = ()) -> tuple[str | None, str | None]:
+    """Its labels and these, as JSON."""
+    return json.dumps(dict(run.labels)) if run.labels else None, json.dumps(variables) if variables else None
 
 
 def _head(run: Run) -> tuple[str, str, Instant, str, str]:

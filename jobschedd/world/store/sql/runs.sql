@@ -1,5 +1,5 @@
 SELECT run_id, job_id, scheduled_at, NULL, NULL, attempt, definition, cause, outcome, reason, pid, started_at, ended_at,
-    exit_code, signal, cpu_usec, memory_peak, host, uid
+    exit_code, signal, cpu_usec, memory_peak, host, uid, labels
 FROM run
 WHERE job_id GLOB :job AND scheduled_at BETWEEN :since AND :until AND (:outcome IS NULL OR outcome = :outcome)
 ORDER BY run_id DESC

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from jobschedd.control.asking import House, no_such_job
 from jobschedd.control.jobs import pattern
 from jobschedd.explanation import Explanation
+from jobschedd.model import message
 from jobschedd.model.error import BadFile
 from jobschedd.model.run import Outcome
 from jobschedd.world.varlink import Refused
@@ -65,16 +67,20 @@ class Past:
         return {"runs": []}
 
     def why(self, caller: Caller, *, job_id: str, at: str | None = None) -> dict[str, Any]:
-        if not caller.may_all:
-            self._jobs.find(caller, job_id)
+        digest = None if caller.may_all else self._jobs.find(caller, job_id).definition.digest
+        reply: SimpleQueue[message.Status] = SimpleQueue()
+        degraded = self._house.ask(message.AskStatus(reply), reply).degraded
         now = self._house.clock.now()
         moment = now if at is None else self._house.moment("at", at)
         with self._house.record() as reader:
-            versions = list(reader.versions(job_id))
+            # What it was when it belonged to somebody else is not theirs.
+            versions = [version for version in reader.versions(job_id) if digest in (None, version.digest)]
             if not versions:
                 raise no_such_job(job_id)
             try:
-                explanation = Explanation(reader, versions, moment, now=now, zones=self._house.zones)
+                explanation = Explanation(
+                    reader, versions, moment, now=now, zones=self._house.zones, digest=digest, degraded=degraded
+                )
                 return {"answer": explanation.words(), "runs": [row.told() for row in explanation.rows]}
             except BadFile as error:
                 raise Refused("io.jobschedd.RecordUnreadable", text=str(error)) from None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobschedd.ctl.__main__ import main
+from jobschedd.explanation import Explanation
 from jobschedd.model.audit import Audit, InForce, Row, Start, audit_job
 from jobschedd.model.record import Alive, Began, Claimed, Defined, Ended, Entry, Owing, Passed, Paused, Undefined, Waits
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
@@ -18,6 +19,7 @@ from jobschedd.model.schedule import UTC_ZONE, parse_schedule
 from jobschedd.model.waiting import Held
 from jobschedd.world.store import Marker, SqliteStore
 from jobschedd.world.store.reading import Reader
+from jobschedd.world.zones import ZoneDatabase
 from tests.conftest import at, definition
 from tests.test_daemon import as_root
 
@@ -309,6 +311,47 @@ def test_why_knows_of_a_start_that_was_claimed_before_its_job_went(written: Writ
     written.ran("b", EIGHT + HOUR, code=7)
     written.write(Undefined("b", EIGHT + HOUR - 1_000))
     assert "with exit code 7" in why(said, "09:30:00", "b")
+
+
+def test_why_speaks_of_an_instant_with_the_words_of_its_time_and_of_what_comes_with_those_of_now(
+    written: Written, said: Said
+) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.ran("a", EIGHT + 10 * MINUTE)
+    written.define("a", "0 3 * * *", EIGHT + 15 * MINUTE)
+    written.write(Alive(EIGHT + HOUR))
+    told = why(said, "08:12:00")
+    assert told.startswith("a (*/10 * * * *) was due at 2026-11-23 08:10:00.")
+    assert " 03:00:00." in told[told.index("due again") :]
+    written.define("b", "*/10 * * * *", EIGHT)
+    written.ran("b", EIGHT + 10 * MINUTE, definition=definition("b", "*/10 * * * *").digest)
+    written.write(Undefined("b", EIGHT + 10 * MINUTE - 1_000))  # it was claimed a little ahead
+    written.define("b", "0 3 * * *", EIGHT + 10 * MINUTE - 1_000)
+    written.write(Undefined("b", EIGHT + 50 * MINUTE))
+    assert "b (*/10 * * * *) was due" in why(said, "08:12:00", "b")
+
+
+def test_why_says_what_had_a_run_where_it_was_no_schedule_and_leaves_out_what_it_does_not_know(
+    written: Written, said: Said
+) -> None:
+    written.define("a", "0 8 * * *", EIGHT)
+    written.ran("a", EIGHT + 5 * MINUTE, cause=Cause.AFTER)
+    written.write(Undefined("a", EIGHT + 6 * MINUTE))
+    assert "a was to run after another job, which ended at 2026-11-23 08:05:00. It was started" in why(said, "08:05:00")
+    written.define("b", None, EIGHT, watch={"path": "/srv/in/*"})
+    run = written.make("b", EIGHT + 5 * MINUTE, cause=Cause.WATCH)
+    ended = Ended(run.run_id, Outcome.SUCCEEDED, EIGHT + 6 * MINUTE, Ending(None, None, 0, None))
+    written.write(Claimed(run), ended)
+    assert why(said, "08:06:00", "b").endswith("The last time was 2026-11-23 08:05:00. It succeeded.")
+
+
+def test_why_says_that_the_record_cannot_be_written_where_that_is_so(written: Written) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    with Reader(str(written.home / "record.db")) as reader:
+        versions = list(reader.versions("a"))
+        moment, zones = EIGHT + 10 * MINUTE, ZoneDatabase()
+        full = Explanation(reader, versions, moment, now=moment + SECOND, zones=zones, degraded="disk full").words()
+    assert "nothing is on the record yet, which cannot be written just now: disk full." in full
 
 
 def test_why_says_when_the_daemon_has_not_decided_yet(written: Written, said: Said) -> None:

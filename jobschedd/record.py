@@ -41,6 +41,9 @@ HEARTBEAT = 5 * MINUTE
 
 
 TIDY_EVERY = HOUR
+TIDY_AFTER = 200
+"""Rows that are written while it is put off again and again: as many as a piece deletes. Then it is put off no more."""
+
 TIDY_NEXT = 30_000
 """When there is more to delete than was deleted at once; and as long before the next start nothing is: a piece takes
 some 8 milliseconds, and a start is claimed at most 20 ahead.
@@ -85,6 +88,8 @@ class Record:
         """The clock was set back, from where and to where, and that is not written yet."""
         self._claimed: set[tuple[str, Instant, int]] = set()
         """What has been claimed and is not written yet."""
+        self._untidied = 0
+        """Rows that were written since some were deleted."""
         self._recorded: list[str] = []
         self.in_doubt = False
         """The last daemon could not write for a time. What became of that time is written in one piece or not at all:
@@ -159,9 +164,10 @@ class Record:
         """Delete some of what need not be kept, if it is time for that. `due`: when the next start is."""
         if now < self._tidy_at:
             self._tidy_at = min(self._tidy_at, now + TIDY_EVERY)  # the clock may have been set back
-        elif self.degraded or (due is not None and due - now < TIDY_NEXT):
+        elif self.degraded or (self._untidied < TIDY_AFTER and due is not None and due - now < TIDY_NEXT):
             self._tidy_at = now + TIDY_NEXT
         else:
+            self._untidied = 0
             more = self._store.tidy(now - self.keep.usec, self.keep.per_job)
             self._tidy_at = now + (TIDY_NEXT if more else TIDY_EVERY)
 
@@ -238,6 +244,7 @@ class Record:
             self.doubt_is_told = False
         self.takes = max(self._clock.elapsed() - began, self.takes * 9 // 10)
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
+        self._untidied += sum(isinstance(entry, Claimed | Passed) for entry in self._entries)
         self._entries.clear()
         self._claimed.clear()
         self._back = None

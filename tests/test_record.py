@@ -351,6 +351,19 @@ def test_a_glitch_of_the_clock_deletes_no_history() -> None:
 # -- boots, pauses, clocks -----------------------------------------------------------------------------------------
 
 
+def test_rows_are_deleted_too_where_something_is_always_due() -> None:
+    world = first(*(change(f"{n}.json", f"j{n}", "* * * * * *", overlap="allow") for n in range(50)))
+    pieces: list[int] = []
+    world.store.tidy = lambda *_: bool(pieces.append(world.clock.wall)) or True  # type: ignore[method-assign,func-returns-value]
+    world.scheduler._dispatch.timetable.first = lambda: world.clock.wall + 10_000  # type: ignore[method-assign]
+    world.pass_time(2 * MINUTE)
+    for _ in range(40):
+        world.pass_time(SECOND)
+    written = len(world.runs)
+    assert written >= 2_000
+    assert written // 200 - 1 <= len(pieces) <= written // 200 + 1
+
+
 def test_reboot_jobs_run_once_a_boot_however_often_the_daemon_and_the_clock_begin_anew() -> None:
     files = [change("a.json", "a", "@reboot"), change("b.json", "b", "@reboot", jitter="5m")]
     one = World(at("2026-11-23 08:00:00"), boot=True, machine="m2", loading=True)

@@ -335,6 +335,19 @@ def test_what_ran_once_stays_done_when_its_row_is_deleted(store: SqliteStore) ->
     later.close()
 
 
+def test_however_many_are_kept_a_piece_is_small_and_the_rest_goes(store: SqliteStore) -> None:
+    rows = [run("a", NOW - DAY + n * SECOND, n) for n in range(30_500)]
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - DAY), *map(Claimed, rows)])
+    store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0)) for made in rows])
+    going = True
+    while going:
+        with at_most(0.02):
+            going = store.tidy(NOW - 90 * DAY, 25_000)
+    with Reader(store._path) as reader:
+        kept = reader.history("a", 99_999)
+    assert [row.run_id for row in kept] == [made.run_id for made in rows[-25_000:]]
+
+
 def test_a_piece_of_tidying_takes_milliseconds(store: SqliteStore) -> None:
     store.write([Claimed(run("a", NOW - DAY + n * SECOND, n)) for n in range(20_000)])
     store.write(

@@ -15,6 +15,8 @@ from jobschedd.world.store.statement import SQL
 if TYPE_CHECKING:
     from jobschedd.model.run import Instant
 
+_LAST = 2**63 - 1
+
 Query = Callable[..., sqlite3.Cursor]
 
 CHUNK = 200
@@ -25,6 +27,9 @@ PIECE = 0.005
 
 FEW = 16
 """Pages that are given back to the disk at once."""
+
+STEP = 10_000
+"""Rows of a job that are passed at once, some two milliseconds: those that are to be kept."""
 
 MANY = 100
 """New rows of a job after which its number is looked at."""
@@ -38,6 +43,8 @@ class Tidying:
         """Jobs whose number is to be looked at, in order."""
         self._cursor: str | None = ""
         """The last of all jobs that was put there; None: all were."""
+        self._walks: dict[tuple[str, str], tuple[Instant, int]] = {}
+        """By what is looked for and job: below which instant, and how many of the newer rows are still to be passed."""
         self._forget_before = 0
 
     def piece(self, query: Query, before: Instant, per_job: int) -> bool:
@@ -53,12 +60,8 @@ class Tidying:
             passed = query(SQL.old_passed, (oldest, CHUNK)).fetchall()
             enough = monotonic() + PIECE
             while len(runs) + len(passed) < CHUNK and (job_id := self._next_to_look_at(query)):
-                found = query(SQL.excess_runs, (job_id, CHUNK, per_job)).fetchall()
-                found_passed = query(SQL.excess_passed, (job_id, CHUNK, per_job)).fetchall()
-                if CHUNK in (len(found), len(found_passed)):
-                    self._full[job_id] = None  # there may be more: again the next time
-                runs += found
-                passed += found_passed
+                runs += self._excess(query, SQL.skip_runs, SQL.excess_runs, job_id, per_job)
+                passed += self._excess(query, SQL.skip_passed, SQL.excess_passed, job_id, per_job)
                 if monotonic() >= enough:
                     break
             if not runs and not passed:
@@ -81,6 +84,23 @@ class Tidying:
                 query("ROLLBACK")
             return False
         return True
+
+    def _excess(
+        self, query: Query, skip: str, excess: str, job_id: str, per_job: int
+    ) -> list[tuple[str, str, Instant]]:
+        """Some of its rows that are more than so many. Where there may be others it is looked at again."""
+        below, left = self._walks.pop((excess, job_id), (_LAST, per_job))
+        if left:
+            step = min(left, STEP)
+            newer = query(skip, {"job": job_id, "below": below, "more": step - 1}).fetchone()
+            if newer is None:
+                return []
+            below, left = newer[0], left - step
+        found = [] if left else query(excess, {"job": job_id, "below": below, "most": CHUNK}).fetchall()
+        if left or len(found) == CHUNK:
+            self._walks[excess, job_id] = below, left
+            self._full[job_id] = None
+        return found
 
     def _next_to_look_at(self, query: Query) -> str | None:
         """A job that many rows were written of; and once after the start each of them. None: all were."""

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     asker = Asker(options)
-    total, unread = Audit(), []
+    total, unread, forgotten = Audit(), [], 0
     since = asker.moment(options.since) if options.since else 0
     with asker.record() as reader:
         reader.hold()
@@ -44,13 +44,14 @@ def run(options: argparse.Namespace) -> int:
         jobs = {job_id: list(found) for job_id, found in groupby(reader.versions(), lambda version: version.job_id)}
         for number, (job_id, versions) in enumerate(jobs.items(), 1):
             _show_progress(number, len(jobs))
+            forgotten += any(version.forgotten > max(version.since, since) for version in versions)
             try:
                 in_force = _in_force(asker, job_id, versions, since, until)
             except BadFile as error:  # a zone that this machine does not have any more
                 unread.append(f"cannot compute the instants of {job_id}: {error}")
             else:
                 total.add(_audit(reader, job_id, in_force, boots, until))
-    _tell(options, asker, total, until)
+    _tell(options, asker, total, until, forgotten)
     for text in unread:
         print(f"jobctl audit: {text}", file=sys.stderr)
     return 0 if total.clean and not unread else 1
@@ -85,7 +86,8 @@ def _show_progress(number: int, jobs: int) -> None:
         print(f"[{'#' * done:40}] {number} of {jobs} jobs", end=end, file=sys.stderr, flush=True)
 
 
-def _tell(options: argparse.Namespace, asker: Asker, total: Audit, until: Instant) -> None:
+def _tell(options: argparse.Namespace, asker: Asker, total: Audit, until: Instant, forgotten: int) -> None:
+    """`forgotten`: jobs whose older rows have been deleted."""
     kinds = (("unexplained", total.unexplained), ("double", total.double), ("early", total.early))
     for kind, found in kinds:
         for job_id, instant in found[:MOST_NAMED]:
@@ -101,8 +103,11 @@ def _tell(options: argparse.Namespace, asker: Asker, total: Audit, until: Instan
         "early": len(total.early),
     }
     if options.json:
-        print(json.dumps(numbers | {"uncounted_rows": total.rows, "until": show_instant(until)}))
+        more = {"uncounted_rows": total.rows, "shortened_jobs": forgotten, "until": show_instant(until)}
+        print(json.dumps(numbers | more))
         return
     print(", ".join(f"{name} {number}" for name, number in numbers.items()) + f"; up to {asker.show(until)}")
     if total.rows:
         print(f"and {total.rows} rows of more instants than are counted, all explained")
+    if forgotten:
+        print(f"of {forgotten} jobs the older rows have been deleted (keep_runs_for, keep_runs_per_job): not looked at")

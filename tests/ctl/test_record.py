@@ -184,6 +184,32 @@ def test_an_audit_goes_by_the_versions_that_were_in_force(written: Written, said
     assert "instants 2, explained 2" in said("audit")[1]
 
 
+def test_an_audit_says_of_how_many_jobs_it_cannot_see_all(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    written.define("b", "0 0 * * *", EIGHT)
+    for number in range(1, 6):
+        written.ran("a", EIGHT + number * 10 * MINUTE)
+    written.write(Alive(EIGHT + 55 * MINUTE))
+    while written.store.tidy(0, 2):
+        pass
+    code, text = said("audit")
+    assert (code, "instants 2, explained 2" in text) == (0, True)
+    assert "of 1 jobs the older rows have been deleted" in text
+    assert json.loads(said("audit", "--json")[1])["shortened_jobs"] == 1
+    assert "deleted" not in said("audit", "--since", "2026-11-23T08:40:00Z")[1]
+
+
+def test_an_audit_finds_two_outcomes_of_one_instant(written: Written, said: Said) -> None:
+    written.define("a", "*/10 * * * *", EIGHT)
+    digest = definition("a", "*/10 * * * *").digest
+    written.ran("a", EIGHT + 10 * MINUTE, definition=digest)
+    made = written.make("a", EIGHT + 20 * MINUTE, definition=digest)
+    written.write(Passed(made, Outcome.MISSED, "down", EIGHT + 10 * MINUTE, 2), Alive(EIGHT + 25 * MINUTE))
+    code, text = said("audit")
+    assert code == 1
+    assert "double: a 2026-11-23 08:10:00" in text
+
+
 def test_an_audit_finds_a_start_before_its_time(written: Written, said: Said) -> None:
     written.define("a", "*/10 * * * *", EIGHT)
     written.ran("a", EIGHT + 10 * MINUTE, late=-5)

@@ -291,8 +291,13 @@ def test_a_disk_that_becomes_read_only_stops_no_job_and_makes_none_run_twice(tmp
         for _ in range(3):
             daemon.until("run_ended")
         daemon.kill()
-        refused = begin()
-        assert refused.process.wait(30) == 1  # the lock cannot be taken there
+        unwritten = begin()
+        unwritten.until("record_failing")
+        for _ in range(3):
+            unwritten.until("run_ended", ran("a"))
+        second = begin()
+        assert second.process.wait(30) == 1  # the lock is held all the same
+        unwritten.kill()
         subprocess.run(["umount", state], check=True)
         subprocess.run(["e2fsck", "-fy", image], check=False, capture_output=True)
         subprocess.run(mount, check=True)

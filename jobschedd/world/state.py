@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -38,9 +39,8 @@ class InstanceLock:
 
     def __init__(self, directory: int, path: str, flag: str = "--state-dir") -> None:
         """Take the lock or raise CannotRun with the process that has it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._file = os.open("lock", flags, 0o600, dir_fd=directory)
+            self._file = _open_lock(directory)
         except OSError as error:
             raise CannotRun(f"cannot take the lock {path}/lock: {error.strerror}; give another {flag}") from None
         try:
@@ -52,12 +52,23 @@ class InstanceLock:
                 f"cannot take the lock {path}/lock: process {holder or 'unknown'} has it;"
                 f" stop that instance first, or give another {flag}",
             ) from None
-        with suppress(OSError):  # a full disk: nobody is told who holds it
+        with suppress(OSError):  # a full or read-only disk: nobody is told who holds it
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _open_lock(directory: int) -> int:
+    """On a disk that has become read-only the lock that is there can be held all the same, and jobs go on."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open("lock", flags | os.O_RDWR | os.O_CREAT, 0o600, dir_fd=directory)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open("lock", flags | os.O_RDONLY, dir_fd=directory)
 
 
 class RuntimeDirectory:

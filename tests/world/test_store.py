@@ -159,6 +159,28 @@ def test_whatever_is_done_to_its_bytes_the_daemon_has_a_record(store: SqliteStor
     assert all("a newer jobschedd has written it" in text for text in newer)
 
 
+@pytest.mark.fault("F12")
+def test_a_page_that_no_start_of_the_daemon_reads_is_looked_at_all_the_same(store: SqliteStore) -> None:
+    rows = [run("a", NOW + n, n) for n in range(1_000)]
+    store.write([*map(Claimed, rows)])
+    store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0)) for made in rows])
+    store.close()
+    content = bytearray(Path(store._path).read_bytes())
+    page = content.index(rows[500].run_id.encode()) // 4096 * 4096
+    content[page : page + 4096] = bytes(4096)
+    Path(store._path).write_bytes(content)
+    assert again(store).open(NOW + DAY, "boot").set_aside is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("synchronous", 2), ("journal_mode", "wal"), ("trusted_schema", 0), ("auto_vacuum", 2)]
+)
+def test_what_a_power_cut_and_a_foreign_file_need_is_set(store: SqliteStore, name: str, value: object) -> None:
+    """2 is FULL of the one and INCREMENTAL of the other. The power cuts of tests/system see what it is for."""
+    assert store._db is not None
+    assert store._db.execute(f"PRAGMA {name}").fetchone() == (value,)
+
+
 @pytest.mark.fault("A40")
 @pytest.mark.parametrize(
     "poison",
@@ -324,6 +346,16 @@ def test_rows_are_kept_for_a_time_and_so_many_a_job_and_what_ran_stays_done(stor
     assert known["b"].accounted == still.scheduled_at
     assert known["a"].accounted == new[-1].scheduled_at
     store.close()
+
+
+def test_what_rows_have_taken_is_given_back_to_the_disk(store: SqliteStore) -> None:
+    rows = [run("a", NOW - DAY + n * SECOND, n) for n in range(4_000)]
+    store.write([Defined("a", "d", "p", "{}", 0, NOW - DAY), *map(Claimed, rows)])
+    store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0)) for made in rows])
+    assert store._db is not None
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    tidy(store, NOW - 90 * DAY, 10)
+    assert store._db.execute("PRAGMA page_count").fetchone()[0] < pages // 2
 
 
 def test_what_ran_once_stays_done_when_its_row_is_deleted(store: SqliteStore) -> None:

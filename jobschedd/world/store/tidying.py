@@ -76,8 +76,9 @@ class Tidying:
                     if monotonic() >= enough:
                         break
                 self._full.update((job_id, None) for _, job_id, _ in rows)  # they are looked for again
+            for _ in range(FEW):
+                query("PRAGMA incremental_vacuum(1)")  # of more than one page sqlite3 gives back the first alone
             query("COMMIT")
-            query(f"PRAGMA incremental_vacuum({FEW})").fetchall()
         except sqlite3.Error:
             # Not now: the next write tells what is wrong.
             with suppress(sqlite3.Error):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path, tidying
 from jobschedd.world.store.reading import Reader, UnreadableRecord
+from jobschedd.world.store.statement import SQL
 from tests.conftest import at, at_most
 
 NOW = at("2026-11-23 08:00")
@@ -97,6 +99,16 @@ def test_texts_are_values_and_never_sql(store: SqliteStore, text: str) -> None:
         assert [version.path for version in reader.versions(text)] == [text]
         assert reader.history("' OR 1=1 --", 9) == []
         assert reader.history("%", 9) == []
+
+
+@pytest.mark.parametrize("name", ["ahead", *(name for name in vars(SQL) if name.startswith(("past_", "take_back")))])
+def test_no_start_and_no_step_of_the_clock_looks_at_all_rows(store: SqliteStore, name: str) -> None:
+    statement = getattr(SQL, name)
+    values = dict.fromkeys(re.findall(r":([a-z_]+)", statement), 1) or (1,) * statement.count("?")
+    assert store._db is not None
+    plan = [row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    few = r"SCAN (run|passed) USING INDEX (run_open|run_waiting|run_ahead|passed_in_doubt)"
+    assert [step for step in plan if re.match("SCAN (run|passed)", step) and not re.match(few, step)] == []
 
 
 def test_sql_is_never_put_together_from_values() -> None:

@@ -202,7 +202,7 @@ class SqliteStore:
         if self._db is None:
             raise RecordFailed("the record is not open")
         try:
-            rows = self._db.execute(SQL.ahead, back_to(now)).fetchall()
+            rows = sorted(set(self._db.execute(SQL.ahead, back_to(now))))
         except sqlite3.Error as error:
             raise _failed(error) from None
         return {job_id: tuple(row[1:] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}

@@ -118,6 +118,10 @@ class Cgroups:
         for run_id in runs:
             self._signal(run_id, number)
 
+    def gone(self, runs: Iterable[Run]) -> set[str]:
+        """Of these runs, whose main processes have ended, those of which nothing is left."""
+        return {run.run_id for run in runs if _value(f"{self._path(run.run_id)}/cgroup.events", "populated") != "1"}
+
     def _signal(self, run_id: str, number: int) -> None:
         path = self._path(run_id)
         if number == signal.SIGKILL:

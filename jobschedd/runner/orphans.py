@@ -7,7 +7,6 @@ behind is known by what it had at its end; who has no name and is not of these i
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import deque
@@ -37,8 +36,8 @@ class Orphans:
     controllers: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
-        self._ending: dict[int, float] = {}
-        """Orphans of runs that are over, and when they are killed."""
+        self._ending: dict[int, tuple[str, float]] = {}
+        """Orphans of runs that are over: of which one, and when they are killed."""
         self._over: list[Run] = []
         """Runs that have ended since the last look and may leave something behind."""
         self._left: dict[str, _Left] = {}
@@ -57,6 +56,10 @@ class Orphans:
 
     def signal(self, runs: Mapping[str, int], number: int) -> None:
         tree.end(runs, number)
+
+    def gone(self, runs: Iterable[Run]) -> set[str]:
+        """Of these runs, whose main processes have ended, those of which nothing is left that shows whose it is."""
+        return {run_id for run_id, found in tree.find_each({run.run_id: run.main for run in runs}).items() if not found}
 
     def over(self, run: Run, usage: resource.struct_rusage) -> dict[str, Any]:
         if run.leaves_children:
@@ -77,16 +80,16 @@ class Orphans:
 
         Looked for when something has ended, which is when we inherit. A child of ours that is no run is an orphan of one.
         """
-        mains = {run.pid: run for run in runs.values()}
+        mains = {run.pid: run for run in runs.values() if not run.over}
         orphans = [
             process for pid in tree.children() if pid not in mains and (process := tree.read_process(pid)) is not None
         ]
         if self._ending and self._bound:
             self._note_bound(self._bound[-1][1], tree.ticks())  # of what is being ended anything may come yet
         self._note_left(orphans, runs)
-        owners = self._owners(orphans, mains)
+        owners = self._owners(orphans, mains, {run.main: run.run_id for run in runs.values() if run.over})
         there = {process.pid for process in orphans}
-        self._ending = {pid: kill_at for pid, kill_at in self._ending.items() if pid in there}
+        self._ending = {pid: ending for pid, ending in self._ending.items() if pid in there}
         if self._glance_at is None:  # else who is still to get a name may be of them
             self._left = {
                 run_id: left
@@ -94,26 +97,39 @@ class Orphans:
                 if run_id in owners.values() or any(map(tree.is_alive, left.processes))
             }
         now = time.monotonic()
-        for pid, owner in owners.items():
-            if pid not in self._ending and owner not in runs and owner not in self._left:
-                os.kill(pid, signal.SIGTERM)
-                self._ending[pid] = now + GRACE
-        for pid, kill_at in self._ending.items():
-            if kill_at <= now:
-                os.kill(pid, signal.SIGKILL)
-                self._ending[pid] = now + GRACE
+        # What becomes ours because its parent has ended has no more time than that had.
+        known = dict(self._ending.values())
+        fresh = {
+            pid: (owner, known.get(owner, now + GRACE) if owner else now + GRACE)
+            for pid, owner in owners.items()
+            if pid not in self._ending and owner not in runs and owner not in self._left
+        }
+        tree.signal_below([pid for pid, (owner, _) in fresh.items() if owner not in known], signal.SIGTERM)
+        self._ending |= fresh
+        late = [pid for pid, (_, kill_at) in self._ending.items() if kill_at <= now]
+        tree.signal_below(late, signal.SIGKILL)
+        self._ending |= {pid: (self._ending[pid][0], now + GLANCE) for pid in late}
 
     @property
     def next_look(self) -> float | None:
-        moments = [*self._ending.values(), *([self._glance_at] if self._glance_at is not None else [])]
+        moments = [
+            *(kill_at for _, kill_at in self._ending.values()),
+            *([self._glance_at] if self._glance_at is not None else []),
+        ]
         return min(moments, default=None)
 
-    def _owners(self, orphans: Iterable[tree.Process], mains: Mapping[int, Run]) -> dict[int, str]:
-        """The runs that these come from; empty: one that is over. Left out: it cannot be told yet."""
+    def _owners(
+        self, orphans: Iterable[tree.Process], mains: Mapping[int, Run], over: Mapping[int, str]
+    ) -> dict[int, str]:
+        """The runs that these come from; empty: one that is over. Left out: it cannot be told yet.
+
+        `over`: the sessions of runs whose main process has ended, and that go on.
+        """
         now = time.monotonic()
         owners, nameless = {}, dict[tree.Name, float]()
         left = {name: run_id for run_id, left in self._left.items() for name in left.processes}
         sessions = {left.session: run_id for run_id, left in self._left.items()}
+        sessions |= over
         sessions |= {pid: run.run_id for pid, run in mains.items()}
         for process in orphans:
             run_id = left.get(process.name) or tree.run_of(process.pid) or sessions.get(process.session)

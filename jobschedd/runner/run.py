@@ -21,6 +21,7 @@ class Run:
         "made_at",
         "note",
         "order",
+        "over",
         "pid",
         "pipe",
         "run_id",
@@ -50,6 +51,16 @@ class Run:
         """Why it was asked to end."""
         self.withdrawn = False
         """It is to end before it has begun."""
+        self.over = False
+        """Its main process has ended."""
+
+    @property
+    def main(self) -> int:
+        """Its main process, which is its session too; NOBODY when the number belongs to somebody else by now.
+
+        The kernel gives it to nobody as long as the session has a process.
+        """
+        return tree.NOBODY if self.over and tree.read_process(self.pid) is not None else self.pid
 
     def begin(self, at: int) -> None:
         self.at = at

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobschedd.runner.launch import now
 from jobschedd.runner.line import Line
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from jobschedd.runner.run import Run
 
 
+REST = 0.2
+"""Seconds between two looks at what was asked to end and is not gone, should nothing tell us."""
+
+
+class _Ending(NamedTuple):
+    run: Run
+    status: int
+    usage: resource.struct_rusage
+    kill_at: float
+    """What is left of it."""
+
+
 class Runner:
     def __init__(
         self, daemon: socket.socket, listener: socket.socket, soft_files: int, bounds: Cgroups | Orphans
@@ -38,6 +51,10 @@ class Runner:
         self._by_pid: dict[int, Run] = {}
         self._unrecorded: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {}
         """By run id: `refused` or `ended`, what was said of it, and its note; until a daemon has recorded it."""
+        self._ending: dict[str, _Ending] = {}
+        """Runs that were asked to end, and whose main process has: they end when nothing of them is left."""
+        self._look_at = 0.0
+        """When these are looked at, should nothing tell us before."""
         self._deaths = False
         """Something has ended since the bounds were last looked at."""
         self._started: list[dict[str, Any]] = []
@@ -61,10 +78,12 @@ class Runner:
                 if events & selectors.EVENT_READ:
                     key.data()
             self._starting.go()
+            deaths, self._deaths = self._deaths, False
             look_at = self._bounds.next_look
-            if self._deaths or (look_at is not None and look_at <= time.monotonic()):
-                self._deaths = False
+            if deaths or (look_at is not None and look_at <= time.monotonic()):
                 self._bounds.look(self._runs)
+            if self._ending and (deaths or self._look_at <= time.monotonic()):
+                self._end_what_is_gone()
             self._tell_started()
             self._line.flush()
 
@@ -74,6 +93,8 @@ class Runner:
     def _patience(self) -> float | None:
         """Seconds until there is something to do without being woken."""
         moments = [at for at in (self._bounds.next_look, self._starting.next_moment) if at is not None]
+        if self._ending:
+            moments.append(self._look_at)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     # -- the daemon ----------------------------------------------------------------------------------------------
@@ -105,7 +126,7 @@ class Runner:
                 there = [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
                 for run in there:
                     run.asked = why
-                self._bounds.signal({run.run_id: run.pid for run in there}, number)
+                self._bounds.signal({run.run_id: run.main for run in there}, number)
             case {"took": size}:
                 self._pipes.took(size)
             case {"recorded": run_ids}:
@@ -129,7 +150,8 @@ class Runner:
 
     def unmade(self, run: Run) -> None:
         del self._runs[run.run_id]
-        self._by_pid.pop(run.pid, None)
+        if self._by_pid.get(run.pid) is run:
+            del self._by_pid[run.pid]
         if run.pipe is not None:
             self._pipes.finish(run.pipe)
 
@@ -161,9 +183,30 @@ class Runner:
                 self._starting.hear(run)  # it may have begun, or not, and we have not listened yet
             _, status, usage = os.wait4(dead.si_pid, 0)
             if run is not None and run.at:
-                ended.append(self._finish(run, status, usage))
+                if run.asked and not run.leaves_children:
+                    # Whoever asked for its end waits for all of it.
+                    del self._by_pid[run.pid]
+                    run.over = True
+                    kill_at = time.monotonic() + run.note["kill_after"] / 1e6
+                    self._ending[run.run_id] = _Ending(run, status, usage, kill_at)
+                else:
+                    ended.append(self._finish(run, status, usage))
         if self._deaths:
             self._starting.make_room()
+        self._tell_ended(ended)
+
+    def _end_what_is_gone(self) -> None:
+        gone = self._bounds.gone([ending.run for ending in self._ending.values()])
+        over = [self._ending.pop(run_id) for run_id in gone]
+        self._tell_ended([self._finish(ending.run, ending.status, ending.usage) for ending in over])
+        now = time.monotonic()
+        self._look_at = now + REST
+        # Should nobody be there to have it killed: its daemon does so at the same moment.
+        late = {run_id: ending.run.main for run_id, ending in self._ending.items() if ending.kill_at <= now}
+        if late:
+            self._bounds.signal(late, signal.SIGKILL)
+
+    def _tell_ended(self, ended: list[dict[str, Any]]) -> None:
         if ended:
             self._tell_started()
             self._line.say({"ended": ended})

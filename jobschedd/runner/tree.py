@@ -127,6 +127,16 @@ def _with_all_below(
     return {processes[pid] for pid in found - {1, os.getpid(), os.getppid()}}
 
 
+def signal_below(roots: Iterable[int], number: int) -> None:
+    """Send a signal to these, and to all that descend from them."""
+    if roots := list(roots):
+        processes = _all_processes()
+        for process in _with_all_below(set(roots) & processes.keys(), processes, _below(processes)):
+            _send(process, number)
+            if number != signal.SIGKILL:
+                _send(process, signal.SIGCONT)
+
+
 def end(runs: Mapping[str, int], number: int) -> None:
     """Send a signal to all processes of these runs; SIGKILL until none is left that was not hit."""
     hit: set[Process] = set()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,43 @@ def test_a_run_is_over_when_its_main_process_is_whoever_holds_its_output(runs: R
 def test_a_daemon_that_left_session_and_environment_ends_with_the_run(runs: Runs) -> None:
     _, output = runs.finish(*SHELL, "env -i setsid -f sh -c 'echo $$; exec sleep 1000'; sleep 0.3")
     await_gone(int(output))
+
+
+STUBBORN = 'setsid -f sh -c \'trap "" TERM; echo $$; while :; do sleep 0.1; done\'; trap "exit 7" TERM; {}'
+"""Starts a daemon that does not end when it is asked to, and ends itself when it is."""
+
+
+@pytest.mark.fault("F35")
+@pytest.mark.fault("F36")
+def test_a_run_that_was_asked_to_end_is_over_when_all_of_it_is_and_within_its_time(runs: Runs) -> None:
+    run, launch = runs.make(*SHELL, STUBBORN.format("while :; do sleep 0.1; done"))
+    runs.process.start([(replace(run, kill_after=SECOND), launch, 0)])
+    runs.next(RunStarted, run.run_id)
+    (daemon,) = runs.lines(run.run_id, 1)
+    began = time.monotonic()
+    runs.process.end([run.run_id], signal.SIGTERM, Asked.STOPPED)
+    ended = runs.next(RunEnded, run.run_id)
+    took = time.monotonic() - began
+    assert gone(int(daemon))
+    assert ended.ending.exit_code == 7, "as its main process did"
+    assert 1 <= took < 5
+
+
+def test_a_run_that_ends_by_itself_waits_for_nobody(runs: Runs) -> None:
+    began = time.monotonic()
+    ended, output = runs.finish(*SHELL, STUBBORN.format("sleep 0.3"))
+    assert (ended.ending.exit_code, time.monotonic() - began < 5) == (0, True)
+    assert not gone(int(output))
+    end(int(output))
+
+
+def test_what_a_run_leaves_behind_ends_at_once_however_deep_it_is(hasty: Runs, tmp_path: Path) -> None:
+    script = tmp_path / "deep"
+    script.write_text('trap "" TERM\n[ $1 = 0 ] && echo $$ && while :; do sleep 0.1; done\nsh $0 $(($1 - 1)); true\n')
+    _, output = hasty.finish(*SHELL, f"setsid -f sh {script} 3; sleep 0.5")
+    began = time.monotonic()
+    await_gone(int(output))
+    assert time.monotonic() - began < 2 * GRACE, "not one level after the other"
 
 
 def test_what_a_job_may_leave_is_left(runs: Runs) -> None:

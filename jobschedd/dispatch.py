@@ -69,6 +69,8 @@ class Dispatch:
         self.admission = Admission(record, catalog, self.running, self.ends, listen)
         self.paused = set(past.paused)
         self.stopping = False
+        self._own_instants = (0, 0)
+        """The last moment at which something was started that no schedule named, and how much there was before."""
         self.quarantined: set[str] = set()
         """Jobs that a bug of ours has met: set aside until their files change."""
 
@@ -153,7 +155,8 @@ class Dispatch:
 
         A daemon that is about to stop leaves it to the next one.
         """
-        if self.may_start_now(definition, run := self.make_run(definition, now, cause, now), now, variables):
+        run = self.make_run(definition, self.own_instant(now), cause, now)
+        if self.may_start_now(definition, run, now, variables):
             self.start([Start.of(definition, run, now, variables)])
 
     def may_start_now(
@@ -190,7 +193,7 @@ class Dispatch:
             return message.Started(refusal=SET_ASIDE)
         if self.record.in_doubt:
             return message.Started(refusal="the files are still being read; ask again in a moment")
-        run = replace(self.make_run(definition, now, Cause.MANUAL, now), uid=uid)
+        run = replace(self.make_run(definition, self.own_instant(now), Cause.MANUAL, now), uid=uid)
         admitted = self.admission.admit(definition, run, now)
         if admitted.skipped:
             return message.Started(refusal=admitted.skipped)
@@ -199,6 +202,12 @@ class Dispatch:
             if self.running.get(run.run_id) is None:
                 return message.Started(refusal="another start of this moment is on the record; ask again")
         return message.Started(run.run_id, admitted.waits)
+
+    def own_instant(self, now: Instant) -> Instant:
+        """Of a start that no schedule names. Two of one moment are told apart: of one instant there is one start."""
+        moment, count = self._own_instants
+        self._own_instants = (now, count + 1) if moment == now else (now, 0)
+        return now + self._own_instants[1]
 
     def make_run(self, definition: Definition, instant: Instant, cause: Cause, now: Instant, attempt: int = 1) -> Run:
         run = Run(

@@ -160,7 +160,7 @@ class Supervision:
         starts: list[Start] = []
         for follower in dict.fromkeys(followers):
             if definition := self._catalog.get(follower):
-                run = self._dispatch.make_run(definition, now, Cause.AFTER, now)
+                run = self._dispatch.make_run(definition, self._dispatch.own_instant(now), Cause.AFTER, now)
                 if self._dispatch.may_start_now(definition, run, now, coming=len(starts)):
                     starts.append(Start.of(definition, run, now))
         self._dispatch.start(starts)

@@ -638,6 +638,13 @@ def test_a_failure_counts_when_the_last_attempt_has_failed(world: World) -> None
     assert [job for job, _, _ in started(world)] == ["a", "a", "b"]
 
 
+def test_two_batches_of_one_moment_are_two_runs(world: World) -> None:
+    world.load(change("in.json", "in", None, watch={"path": "/srv/in/*"}, overlap="allow"))
+    world.say(message.FilesArrived("in", ("/srv/in/a",)))
+    world.say(message.FilesArrived("in", ("/srv/in/b",)))
+    assert len(started(world)) == 2
+
+
 CHAIN = (
     change("a.json", "a", "1 8 * * *", retry={"delay": "10m"}),
     change("b.json", "b", None, after=[{"job": "a", "on": "failure"}]),

@@ -54,6 +54,8 @@ def reword(error: ValidationError, values: dict[str, Any], known_keys: KnownKeys
     """A problem for each finding of pydantic's about `values`."""
     problems: dict[str, Problem] = {}
     for found in error.errors(include_url=False)[:MOST]:
+        if found["type"] == "too_short" and found["input"]:
+            continue  # what is left of a list without the items that are told of themselves
         place = _place(found["loc"], values)
         # A union reports each branch; the first one that speaks of a place is enough.
         problems.setdefault(show_place(place), Problem(show_place(place), _sentence(found, place, values, known_keys)))
@@ -92,6 +94,11 @@ def _sentence(found: Any, place: Place, values: dict[str, Any], known_keys: Know
         return f"cannot use {show_value(value)} here; write {context['expected'].replace(chr(39), chr(34))}"
     if kind in _KINDS:
         return f"cannot use {show_value(value)} here; write {_KINDS[kind]}"
+    if kind == "too_short":
+        return f"cannot use {show_value(value)} here; write at least one"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        bound = f"{context['ge']:g} or more" if "ge" in context else f"{context['le']:g} or less"
+        return f"cannot use {show_value(value)} here; write a number, {bound}"
     return f"cannot use {show_value(value)} here; {found['msg'][:1].lower()}{found['msg'][1:]}"
 
 

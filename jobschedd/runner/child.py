@@ -249,10 +249,15 @@ def reason(error: OSError, program: str, cwd: str | None = None) -> str:
             return f"no such program: {program}"
         case errno.EACCES if os.path.isdir(program):
             return f"it is a directory: {program}"
+        case errno.EACCES if os.access(program, os.X_OK, effective_ids=True):
+            return f'no permission to execute the interpreter that the first line "#!" of {program} names'
         case errno.EACCES:
             return f"no permission to execute: {program}"
         case errno.ENOEXEC:
             return f'not a program: {program} has no "#!" line and is no binary of this machine'
         case errno.E2BIG:
-            return "argument list too long: arguments and environment together are more than the kernel takes"
+            return (
+                "argument list too long: arguments and environment together are more than the kernel takes,"
+                " or one of them alone is longer than 128 KiB"
+            )
     return f"{os.strerror(error.errno or 0)}: {cwd or program}"

@@ -59,6 +59,19 @@ def test_a_problem_names_the_place_what_is_wrong_and_the_right_form() -> None:
     assert expected in problems(data)
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"retry": {"factor": -1}}, "retry.factor: cannot use -1 here; write a number, 1 or more"),
+        ({"retry": {"factor": 101}}, "retry.factor: cannot use 101 here; write a number, 100 or less"),
+        ({"success_codes": []}, "success_codes: cannot use [] here; write at least one"),
+        ({"success_codes": ["a"]}, 'success_codes[0]: cannot use "a" here; write a whole number from 0 to 255'),
+    ],
+)
+def test_a_problem_is_told_once_and_in_our_words(keys: dict[str, Any], told: str) -> None:
+    assert problems(job_values(**keys)) == [told]
+
+
 def test_a_problem_knows_its_line_and_column() -> None:
     data = b'{\n  "job_id": "a",\n  "schedule": "0 1 * * *",\n  "task": {\n    "type": "execute_command",\n    "command": []\n  }\n}'
     with pytest.raises(BadFile) as caught:

@@ -117,6 +117,15 @@ def test_nothing_of_ours_reaches_a_run(runs: Runs) -> None:
     assert (session, terminal) == (lines[11], "0")
 
 
+@as_root
+@pytest.mark.fault("A24")
+def test_a_run_of_a_user_has_none_of_root_s_capabilities(runs: Runs) -> None:
+    for circumstances in ({}, {"umask": 0o027}):
+        _, output = runs.finish("/bin/grep", "^Cap[PEA]", "/proc/self/status", user="nobody", **circumstances)
+        assert {line.split()[1] for line in output.splitlines()} == {"0000000000000000"}
+        assert len(output.splitlines()) == 3
+
+
 @pytest.mark.fault("A24")
 def test_a_run_has_the_daemon_s_soft_limit_on_files_and_the_runner_more(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -365,6 +374,11 @@ def test_the_reason_of_a_refusal_says_what_is_missing(runs: Runs, tmp_path: Path
     )
     assert runs.refusal(str(tmp_path / "lost")).startswith("no such interpreter")
     assert runs.refusal(str(tmp_path / "plain")) == f"no permission to execute: {tmp_path}/plain"
+    (tmp_path / "locked").write_text(f"#!{tmp_path}/plain\n")
+    (tmp_path / "locked").chmod(0o755)
+    assert runs.refusal(str(tmp_path / "locked")) == (
+        f'no permission to execute the interpreter that the first line "#!" of {tmp_path}/locked names'
+    )
     assert runs.refusal("/bin/true", "x" * 200_000).startswith("argument list too long")
     assert "null byte" in runs.refusal("/bin/true", "a\0b")
 

@@ -18,7 +18,7 @@ from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path, tidying
 from jobschedd.world.store.reading import Reader, UnreadableRecord
-from jobschedd.world.store.statement import SQL
+from jobschedd.world.store.statement import SCHEMA, SQL
 from tests.conftest import at, at_most
 
 NOW = at("2026-11-23 08:00")
@@ -209,6 +209,31 @@ def test_a_record_with_other_tables_than_ours_is_not_used(store: SqliteStore, po
     db.execute(poison)
     db.close()
     assert again(store).open(NOW, "boot").set_aside is not None
+
+
+@pytest.mark.fault("F05")
+@pytest.mark.parametrize("version", range(1, len(SCHEMA)))
+def test_a_record_of_an_older_version_is_brought_up_to_date_with_all_that_is_in_it(
+    tmp_path: Path, version: int
+) -> None:
+    db = sqlite3.connect(tmp_path / "record.db")
+    for step in SCHEMA[:version]:
+        db.executescript(step)
+    head = "run_id, job_id, scheduled_at, attempt, definition, cause, outcome, synchronised, host"
+    going = run("a", NOW, 1)
+    db.execute(
+        f"INSERT INTO run ({head}) VALUES (?, 'a', ?, 1, 'd', 'schedule', 'running', 1, 'here')", (going.run_id, NOW)
+    )
+    db.execute(f"PRAGMA user_version = {version}")
+    db.commit()
+    db.close()
+    made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
+    past = made.open(NOW + SECOND, "boot")
+    assert (past.set_aside, [claim.run.run_id for claim in past.open]) == (None, [going.run_id])
+    assert claimed(made, run("a", NOW, 2), run("b", NOW)) == {run("a", NOW, 2).run_id}
+    made.close()
+    with Reader(made._path) as reader:
+        assert [row.told()["labels"] for row in reader.history("a", 9)] == [{}]
 
 
 @pytest.mark.fault("F05")

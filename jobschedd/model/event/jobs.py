@@ -40,6 +40,8 @@ class JobLoaded(Plain):
             due = f"next due {show_instant(self.next_due)}"
         elif schedule is not None and names_boot(schedule, self.now):
             due = "due when the machine boots"
+        elif schedule is None:
+            due = "runs after other jobs, or when files arrive"
         else:
             due = "its time has passed: never due"
         return f"{self.definition.job.job_id}: {verb} from {self.definition.path}; {due}"

@@ -155,7 +155,7 @@ class Dispatch:
 
         A daemon that is about to stop leaves it to the next one.
         """
-        run = self.make_run(definition, self.own_instant(now), cause, now)
+        run = self.make_run(definition, self.own_instant(), cause, now)
         if self.may_start_now(definition, run, now, variables):
             self.start([Start.of(definition, run, now, variables)])
 
@@ -193,7 +193,7 @@ class Dispatch:
             return message.Started(refusal=SET_ASIDE)
         if self.record.in_doubt:
             return message.Started(refusal="the files are still being read; ask again in a moment")
-        run = replace(self.make_run(definition, self.own_instant(now), Cause.MANUAL, now), uid=uid)
+        run = replace(self.make_run(definition, self.own_instant(), Cause.MANUAL, now), uid=uid)
         admitted = self.admission.admit(definition, run, now)
         if admitted.skipped:
             return message.Started(refusal=admitted.skipped)
@@ -203,8 +203,9 @@ class Dispatch:
                 return message.Started(refusal="another start of this moment is on the record; ask again")
         return message.Started(run.run_id, admitted.waits)
 
-    def own_instant(self, now: Instant) -> Instant:
+    def own_instant(self) -> Instant:
         """Of a start that no schedule names. Two of one moment are told apart: of one instant there is one start."""
+        now = self._clock.now()
         moment, count = self._own_instants
         self._own_instants = (now, count + 1) if moment == now else (now, 0)
         return now + self._own_instants[1]

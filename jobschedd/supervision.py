@@ -125,7 +125,8 @@ class Supervision:
         self._dispatch.admission.waiting.look_again(run.job_id)
         if active.asked or not ending.asked:
             # What the runner says of it outlives us; what we said is in better words.
-            ending = replace(ending, asked=active.asked, reason=active.reason or ending.reason)
+            words = dict.fromkeys(text for text in (active.reason, ending.reason) if text)
+            ending = replace(ending, asked=active.asked, reason="; ".join(words))
         outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
         self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at, pid=active.pid)
         withdrawn = refused and bool(ending.asked)  # it was stopped on purpose before it had begun
@@ -160,7 +161,7 @@ class Supervision:
         starts: list[Start] = []
         for follower in dict.fromkeys(followers):
             if definition := self._catalog.get(follower):
-                run = self._dispatch.make_run(definition, self._dispatch.own_instant(now), Cause.AFTER, now)
+                run = self._dispatch.make_run(definition, self._dispatch.own_instant(), Cause.AFTER, now)
                 if self._dispatch.may_start_now(definition, run, now, coming=len(starts)):
                     starts.append(Start.of(definition, run, now))
         self._dispatch.start(starts)

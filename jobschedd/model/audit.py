@@ -68,7 +68,8 @@ class Start:
     @property
     def early(self) -> bool:
         # A further attempt comes after its instant, unless the clock was set back in between.
-        return self.began_at is not None and self.began_at < self.instant and self.attempt == 1 and not self.ahead
+        may_be = self.of_schedule and self.attempt == 1 and not self.ahead
+        return may_be and self.began_at is not None and self.began_at < self.instant
 
 
 @dataclass(frozen=True, slots=True)

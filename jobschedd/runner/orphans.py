@@ -98,9 +98,9 @@ class Orphans:
             }
         now = time.monotonic()
         # What becomes ours because its parent has ended has no more time than that had.
-        known = dict(self._ending.values())
+        known = {owner: kill_at for owner, kill_at in self._ending.values() if owner}
         fresh = {
-            pid: (owner, known.get(owner, now + GRACE) if owner else now + GRACE)
+            pid: (owner, known.get(owner, now + GRACE))
             for pid, owner in owners.items()
             if pid not in self._ending and owner not in runs and owner not in self._left
         }

@@ -25,6 +25,7 @@ class Run:
         "pid",
         "pipe",
         "run_id",
+        "stood_still",
         "told",
         "withdrawn",
     )
@@ -51,6 +52,8 @@ class Run:
         """Why it was asked to end."""
         self.withdrawn = False
         """It is to end before it has begun."""
+        self.stood_still = False
+        """It had been stopped when it was asked to end."""
         self.over = False
         """Its main process has ended."""
 

@@ -13,6 +13,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobschedd.runner import tree
 from jobschedd.runner.launch import now
 from jobschedd.runner.line import Line
 from jobschedd.runner.output import Pipes
@@ -126,6 +127,7 @@ class Runner:
                 there = [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
                 for run in there:
                     run.asked = why
+                    run.stood_still = run.stood_still or tree.is_stopped(run.main)
                 self._bounds.signal({run.run_id: run.main for run in there}, number)
             case {"took": size}:
                 self._pipes.took(size)
@@ -223,5 +225,7 @@ class Runner:
             "asked": run.asked,
             **self._bounds.over(run, usage),
         }
+        if run.stood_still:
+            answer["reason"] = answer["reason"] or "it had been stopped (SIGSTOP)"
         self._unrecorded[run.run_id] = ("ended", answer, run.note | {"began": run.at})
         return answer

@@ -65,6 +65,15 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether it stands still, by SIGSTOP or one of its like."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+
+
 def run_of(pid: int) -> str | None:
     """The run whose id stands in a process's environment."""
     try:

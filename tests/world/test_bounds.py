@@ -87,6 +87,16 @@ def test_a_run_that_was_asked_to_end_is_over_when_all_of_it_is_and_within_its_ti
     assert 1 <= took < 5
 
 
+def test_of_a_run_that_stood_still_it_is_told_when_it_is_ended(runs: Runs) -> None:
+    run, launch = runs.make(*SHELL, "kill -STOP $$")
+    runs.process.start([(run, launch, 0)])
+    started = runs.next(RunStarted, run.run_id)
+    while not tree.is_stopped(started.pid):
+        os.sched_yield()
+    runs.process.end([run.run_id], signal.SIGTERM, Asked.TIMED_OUT)
+    assert runs.next(RunEnded, run.run_id).ending.reason == "it had been stopped (SIGSTOP)"
+
+
 def test_a_run_that_ends_by_itself_waits_for_nobody(runs: Runs) -> None:
     began = time.monotonic()
     ended, output = runs.finish(*SHELL, STUBBORN.format("sleep 0.3"))

@@ -29,7 +29,7 @@ from jobschedd.record import PATIENCE
 from jobschedd.reloads import Reloads
 from jobschedd.routes import Routes
 from jobschedd.scheduler import Scheduler
-from jobschedd.world import sd
+from jobschedd.world import memory, sd
 from jobschedd.world.clock import SystemClock, WallTimer
 from jobschedd.world.files.loader import Loader
 from jobschedd.world.files.trust import check_import_path
@@ -208,9 +208,7 @@ class Daemon:
         if self._ready:
             self._log(event.DaemonReloaded(status.jobs, status.problems))
         else:
-            gc.collect()
-            gc.freeze()
-            gc.enable()
+            memory.settle()
             self._to_scheduler.put(message.FirstLoadDone())
             self._log(event.DaemonReady(status.jobs, status.problems, self._clock.elapsed() - began))
         again = self._reloads.end(status)

@@ -174,8 +174,9 @@ class Dispatch:
         if run.job_id in self.paused:
             self.record.passed(Passed(run, Outcome.SKIPPED, "paused", now, 1))
             return False
-        if self.stopping:
-            self.admission.hold(Held(run, now, None, "the daemon was stopped before it could start", variables), now)
+        if self.stopping or self.record.in_doubt:
+            reason = "the daemon was stopped before it could start" if self.stopping else "the record is still in doubt"
+            self.admission.hold(Held(run, now, None, reason, variables), now)
             return False
         return self.admission.admit(definition, run, now, coming=coming, variables=variables).starts
 

@@ -8,6 +8,7 @@ long as this process lives, and the store's marker tells the next one from when 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
@@ -84,10 +85,12 @@ class Record:
         self._dropped = 0
         self.takes = 0
         """How long a write has taken of late, microseconds."""
+        self.found: Doubt | None = None
+        """What the last daemon could not write down, until all of that is told."""
         self._back: Doubt | None = None
         """The clock was set back, from where and to where, and that is not written yet."""
-        self._claimed: set[tuple[str, Instant, int]] = set()
-        """What has been claimed and is not written yet."""
+        self._claimed: dict[tuple[str, Instant, int], None] = {}
+        """What has been claimed and is not written yet, the oldest first."""
         self._untidied = 0
         """Rows that were written since some were deleted."""
         self._recorded: list[str] = []
@@ -117,7 +120,7 @@ class Record:
         twice = {run.run_id for run in runs if _key(run) in self._claimed}
         claims = [claim for claim in claims if claim.run.run_id not in twice]
         self._entries += claims
-        self._claimed |= {_key(claim.run) for claim in claims}
+        self._claimed.update((_key(claim.run), None) for claim in claims)
         refused = twice if self.in_doubt else twice | self._write()
         for run in runs:
             if run.run_id in refused:
@@ -242,6 +245,7 @@ class Record:
         elif self.doubt_is_told:
             self._store.doubt(None)
             self.doubt_is_told = False
+        self.found = None
         self.takes = max(self._clock.elapsed() - began, self.takes * 9 // 10)
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
         self._untidied += sum(isinstance(entry, Claimed | Passed) for entry in self._entries)
@@ -254,8 +258,11 @@ class Record:
         now = self._clock.now()
         if not self.degraded:
             self._failing_since = self._clock.elapsed()
-            self._doubt = Doubt(now).over(self._back)
-            noted = self._store.doubt(self._doubt)
+            self._doubt = Doubt(now).over(self._back).over(self.found)
+        # At each try: should the next daemon find the clock earlier, it knows how far this one has come.
+        self._doubt = replace(self._doubt, seen=now + 2 * AGAIN)
+        noted = self._store.doubt(self._doubt)
+        if not self.degraded:
             self._listen(event.RecordFailing(str(error), noted))
         self.degraded = str(error)
         self._try_again = self._clock.elapsed() + AGAIN
@@ -275,6 +282,8 @@ class Record:
         if excess > 0:
             del self._entries[:excess]
             self._dropped += excess
+        while len(self._claimed) > MOST_KEPT:
+            del self._claimed[next(iter(self._claimed))]
 
     def _heal(self) -> None:
         self._store.doubt(None)

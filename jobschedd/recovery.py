@@ -25,6 +25,7 @@ from jobschedd.model.record import (
     TakenBack,
     Undefined,
     Waits,
+    floor,
 )
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.schedule import Schedule
@@ -81,6 +82,7 @@ class Recovery:
         """What the last daemon has left waiting, until its jobs have come."""
         record.everything = self.everything
         record.in_doubt = past.doubt is not None
+        record.found = past.doubt
         if past.unread:
             record.unread = self.see_past
         if past.seen_at is not None and past.seen_at > host.since:
@@ -92,7 +94,7 @@ class Recovery:
 
     def end_first_load(self, now: Instant) -> None:
         """All that was there at the start has been read: what the last daemon knew and is not among it is gone."""
-        seen_at = now if self._seen_at is None else self._seen_at
+        seen_at = now if self._seen_at is None else min(self._seen_at, self._host.since)
         for job_id, (known, rows) in self._dispatch.timetable.open().items():
             # A start that was claimed ahead of its instant may be the last thing that the daemon has written.
             gone_since = max(seen_at, known.accounted)
@@ -133,8 +135,10 @@ class Recovery:
         now, since, entries = self._clock.now(), self._host.since, list[Entry]()
         self._ahead = past.ahead
         reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
+        doubt = self._past_doubt
+        until = since - 1 if doubt is None else floor(since, doubt)
         for job_id, known in past.known.items():
-            self.let_pass(job_id, known, since - 1, Outcome.MISSED, reason)
+            self.let_pass(job_id, known, until, Outcome.MISSED, reason, in_doubt=doubt is not None)
         self._dispatch.paused |= past.paused
         if self._loaded:
             for job_id in past.known.keys() - {definition.job.job_id for definition in self._catalog}:

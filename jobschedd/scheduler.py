@@ -20,6 +20,7 @@ from jobschedd.model.record import (
     Past,
     Rows,
     Undefined,
+    Waits,
 )
 from jobschedd.model.run import SECOND, Instant, Outcome
 from jobschedd.record import Record
@@ -147,7 +148,8 @@ class Scheduler:
             self._listen(event.ClockStepped(step))
             why = "clock_step"
             self._record.doubt_the_clock(now)
-            self._dispatch.admission.waiting.step(step)
+            for held in self._dispatch.admission.waiting.step(step):
+                self._record.note(Waits(held))
             boot = self._dispatch.timetable.step_boot(step, self._catalog)
             if boot is not None:
                 self._record.note(Booted(self._host.boot_id, boot))
@@ -159,7 +161,8 @@ class Scheduler:
         return why
 
     def _step_back(self, definition: Definition, started: Rows, now: Instant) -> None:
-        if definition.job.job_id in self._dispatch.quarantined:
+        job_id = definition.job.job_id
+        if job_id in self._dispatch.quarantined and self._dispatch.timetable.due(job_id) is None:
             return
         try:
             self._dispatch.timetable.step_back(definition, started, now)
@@ -265,7 +268,7 @@ class Scheduler:
         self._recovery.go_on_waiting(definition, now)
         self._dispatch.admission.waiting.look_again(job_id)
         for run in self._supervision.take_lost(job_id):
-            self._supervision.lose(run, definition, now)
+            self._supervision.lose(run, now)
         watch = definition.job.watch if definition.job.enabled else None
         if watch is not None or (replaced is not None and replaced.job.watch is not None):
             self._watches.watch(job_id, watch)

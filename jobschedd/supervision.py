@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from jobschedd.dispatch import Dispatch
     from jobschedd.model.catalog import Catalog
-    from jobschedd.model.job import Definition
     from jobschedd.model.record import Past
     from jobschedd.ports import Listener, Runner
 
@@ -62,7 +61,7 @@ class Supervision:
                 self._listen(event.RunnerDied(reason, len(run_ids)))
                 for run_id in run_ids:
                     if active := self._dispatch.running.get(run_id):
-                        self.lose(active.run, self._catalog.get(active.run.job_id), now)
+                        self.lose(active.run, now)
 
     def _adopt(self, found: Sequence[message.RunFound], now: Instant) -> None:
         """Go on with the runs that the runner has; what was claimed and it does not know is lost."""
@@ -81,13 +80,16 @@ class Supervision:
             if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
                 self._dispatch.record.began(run.run, run.pid, run.started_at)
 
-    def lose(self, run: Run, definition: Definition | None, now: Instant) -> None:
+    def lose(self, run: Run, now: Instant) -> None:
         """Nobody saw the end of this run, nor ever will."""
         active = self._dispatch.running.get(run.run_id)
         began = active is not None and active.started_at is not None
-        variables = active.variables if active is not None else ()
         reason = NOT_SEEN if began else f"{NOT_SEEN}; whether it was started is not known"
         self._finish(run.run_id, now, Ending(None, None, 0, None, reason))
+
+    def _run_again(self, run: Run, variables: tuple[tuple[str, str], ...], now: Instant) -> None:
+        """Its end was not seen: once more, if the job says so."""
+        definition = self._catalog.get(run.job_id)
         if (
             definition is not None
             and definition.job.on_lost == "rerun"
@@ -110,8 +112,9 @@ class Supervision:
         """Their jobs are gone, and cannot say what to do about them."""
         for runs in list(self._lost.values()):
             for run in runs:
-                self.lose(run, None, now)
+                self.lose(run, now)
         self._lost.clear()
+        self._in_doubt = False
 
     def _finish(self, run_id: str, ended_at: Instant, ending: Ending, *, refused: bool = False) -> None:
         active = self._dispatch.running.leave(run_id)
@@ -129,6 +132,9 @@ class Supervision:
             ending = replace(ending, asked=active.asked, reason="; ".join(words))
         outcome = Outcome.SKIPPED if refused else outcome_of(run, ending)
         self._dispatch.record.ended(run, outcome, ending, active.started_at, ended_at, pid=active.pid)
+        if outcome is Outcome.LOST:
+            # Before those who follow are claimed: both are on the record, or neither is.
+            self._run_again(run, active.variables, ended_at)
         withdrawn = refused and bool(ending.asked)  # it was stopped on purpose before it had begun
         if withdrawn and run.attempt == 1:
             return  # a further attempt comes after a failure

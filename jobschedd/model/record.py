@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model.run import DAY
@@ -159,14 +159,30 @@ class Doubt:
     """By the clock, and by one that was set back in that time."""
     reached: Instant = 0
     """The clock was set back from here since: instants up to here may have been started too. 0: it was not."""
+    seen: Instant = 0
+    """No further than this has the clock come."""
 
     def over(self, other: Doubt | None) -> Doubt:
         """What lies in the one, in the other, or in between."""
-        return self if other is None else Doubt(min(self.since, other.since), max(self.reached, other.reached))
+        if other is None:
+            return self
+        return Doubt(min(self.since, other.since), max(self.reached, other.reached), max(self.seen, other.seen))
+
+    def at(self, now: Instant) -> Doubt:
+        """As it is for a daemon that begins now: the clock may have been set back while none was there to see that."""
+        return replace(self, reached=max(self.reached, self.seen)) if self.seen > now else self
 
     def back_to(self, now: Instant) -> Instant:
         """What of the record is certain: nothing that is later, if the clock was set back and nobody could say so."""
         return min(now, self.since) if self.reached else now
+
+
+def floor(since: Instant, doubt: Doubt) -> Instant:
+    """Up to where instants may have been started, for a daemon that began at `since`.
+
+    No more than a day ahead: a clock that stood in 2098 for a minute must not silence a job until then.
+    """
+    return max(since, min(doubt.reached, since + DAY))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from jobschedd.model.agenda import Agenda
 from jobschedd.model.arrears import Arrears
 from jobschedd.model.decided import Decided
 from jobschedd.model.policy import LATE, Stretch, apart, before, owed, start_delay, stretch
-from jobschedd.model.record import Past
+from jobschedd.model.record import Past, floor
 from jobschedd.model.run import DAY
 from jobschedd.model.verdict import Arrival, Verdict
 
@@ -91,10 +91,10 @@ class Timetable:
         rows = self._past.owing.get(job_id, ())
         if self._past.doubt is not None:
             # Nobody knows what was started of all that has come; and the clock may have been ahead of now.
-            floor = max(self._since, min(self._past.doubt.reached, self._since + DAY))
-            self._decide(new, ((self._since, floor),), now)
-            self.plan(new, floor)
-            return Arrival(floor, in_doubt=(known, rows, floor) if known else None)
+            reached = floor(self._since, self._past.doubt)
+            self._decided.doubt(job_id, ((self._since, reached),))
+            self.plan(new, reached)
+            return Arrival(reached, in_doubt=(known, rows, reached) if known else None)
         if known is None:
             self.plan(new, self._since - 1)
             return Arrival(self._since - 1)
@@ -103,7 +103,7 @@ class Timetable:
                 self._arrears.put(job_id, first, last)
             self.plan(new, known.accounted)
             return Arrival()
-        since = max(known.accounted, self._past.seen_at or 0)
+        since = max(known.accounted, min(self._past.seen_at or 0, self._since))
         self.plan(new, since)
         withdrawn = tuple(Stretch(first, last, 1 if first == last else None) for first, last in rows)
         return Arrival(since, withdrawn, known)
@@ -128,10 +128,13 @@ class Timetable:
         return tuple(stretch(_schedule(old), first, last, self._boot) for first, last in rows)
 
     def _decide(self, definition: Definition, rows: Rows, after: Instant) -> None:
+        job_id, ahead = definition.job.job_id, [row for row in rows if row[1] > after]
+        self._decided.doubt(job_id, [row for row in ahead if row[0] != row[1]])
         if definition.schedule is not None:
-            for first, last in rows:
-                if last > after:
-                    self._decided.add_row(definition.job.job_id, definition.schedule, first, last, self._boot)
+            # The nearest last: it is the farthest that are let go of.
+            for first, last in reversed(ahead):
+                if first == last:
+                    self._decided.add(job_id, definition.schedule, first, self._boot)
 
     def set_aside(self, job_id: str) -> None:
         """Have no instants of this job any more until it is loaded again."""

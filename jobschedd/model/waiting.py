@@ -183,6 +183,7 @@ class Waiting:
             self._ring.pop(job_id, None)
             self._behind.discard(job_id)
 
-    def step(self, by: int) -> None:
-        """The clock was set: who waits for a moment waits as long as before."""
+    def step(self, by: int) -> list[Held]:
+        """The clock was set: who waits for a moment waits as long as before. These."""
         self._later = [(since + by, run_id, replace(held, since=since + by)) for since, run_id, held in self._later]
+        return [held for _, _, held in self._later]

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import reduce
 
 from jobschedd.model.record import Doubt
 
 _DIGITS = 20
 """Of an instant, filled up: always the same bytes are written over."""
+
+_ROOM = 3 * _DIGITS
 
 NAME = "unrecorded-since"
 
@@ -28,8 +31,9 @@ class Marker:
             with suppress(OSError):
                 file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
                 try:
-                    if os.fstat(file).st_size < 2 * _DIGITS:
-                        os.pwrite(file, b"0" * 2 * _DIGITS, 0)
+                    size = os.fstat(file).st_size // _DIGITS * _DIGITS
+                    if size < _ROOM:
+                        os.pwrite(file, b"0" * (_ROOM - size), size)
                         os.fsync(file)
                 finally:
                     os.close(file)
@@ -40,17 +44,15 @@ class Marker:
         found = []
         for path in self._paths:
             with suppress(OSError, ValueError), open(path, "rb") as file:
-                since, reached = int(file.read(_DIGITS)), int(file.read(_DIGITS))
+                since, reached, seen = (int(file.read(_DIGITS) or 0) for _ in range(3))
                 if since:
-                    found.append(Doubt(since, reached))
-        if not found:
-            return None
-        return Doubt(min(doubt.since for doubt in found), max(doubt.reached for doubt in found))
+                    found.append(Doubt(since, reached, seen))
+        return reduce(Doubt.over, found) if found else None
 
     def write(self, doubt: Doubt | None) -> bool:
         """Note it. False: not where it outlives the machine, in the first of the directories."""
-        since, reached = (doubt.since, doubt.reached) if doubt else (0, 0)
-        text = f"{since:0{_DIGITS}}{reached:0{_DIGITS}}".encode()
+        moments = (doubt.since, doubt.reached, doubt.seen) if doubt else (0, 0, 0)
+        text = "".join(f"{moment:0{_DIGITS}}" for moment in moments).encode()
         done = []
         for path in self._paths:
             with suppress(OSError):

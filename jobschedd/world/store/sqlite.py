@@ -85,7 +85,7 @@ class SqliteStore:
             set_aside = self.set_aside(now)
             self._connect()
             # What was noted where the disk was full is of the record that is gone.
-            return Past(set_aside=set_aside, doubt=self._marker.read())
+            return Past(set_aside=set_aside, doubt=found.at(now) if (found := self._marker.read()) else None)
 
     def read(self, now: Instant) -> Past:
         """What the record says. Raises RecordFailed, CannotRun."""
@@ -159,7 +159,7 @@ class SqliteStore:
         try:
             boot = query(SQL.past_boot, (boot_id,)).fetchone()
             seen = query(SQL.past_seen).fetchone()
-            doubt = self._marker.read()
+            doubt = found.at(now) if (found := self._marker.read()) else None
             certain = doubt.back_to(now) if doubt else now
             facts = {"now": certain, "boot_id": boot_id, "boot": boot[0] if boot else None}
             owing: dict[str, Rows] = {}

@@ -621,19 +621,22 @@ class Lives:
         self.starts: list[tuple[str, int, int]] = []
         for number in range(5):
             self.write_file(f"j{number}")
-        self.world = World(EIGHT, machine="m", loading=True)
+        # No file comes, and nobody types, at a whole second.
+        self.world = World(EIGHT + 123_457, machine="m", loading=True)
         self.begin(self.world)
 
     def write_file(self, job: str) -> message.FileChange:
         draw = self.draw
         schedule = draw.choice(["* * * * *", "*/7 * * * *", "@every 45s", "13 * * * *", ["@reboot", "*/9 * * * *"]])
+        number = int(job[1:])
+        others = [] if not number else [{"job": f"j{number - 1}", "on": draw.choice(["success", "failure", "end"])}]
         self.files[job] = change(
             f"{job}.json", job, schedule,
             catch_up=draw.choice(["1m", "10m", "1d"]), coalesce=draw.random() < 0.5,
             overlap=draw.choice(["skip", "queue", "allow", "replace"]), jitter=draw.choice([0, "2m"]),
             on_lost=draw.choice(["record", "rerun"]), timeout=draw.choice([None, "90s"]),
             retry=draw.choice([None, {"attempts": 3, "delay": "30s"}]),
-            after=draw.choice([[], [f"other-{job}"]]),
+            after=draw.choice([[], others]), watch=draw.choice([None, None, {"path": "/srv/in"}]),
         )  # fmt: skip
         return self.files[job]
 
@@ -670,7 +673,11 @@ class Lives:
 
     def live(self) -> None:
         world, draw = self.world, self.draw
-        match draw.randrange(14):
+        match draw.randrange(16):
+            case 15:
+                world.say(message.Start(draw.choice(sorted(self.files)), 0, SimpleQueue()))
+            case 14:
+                world.say(message.FilesArrived(draw.choice(sorted(self.files)), ("/srv/in/a",)))
             case 13:
                 for active in list(world.scheduler._dispatch.running):
                     if active.started_at is None:

@@ -59,6 +59,9 @@ class Explanation:
         """What it is told from."""
 
     def words(self) -> str:
+        return self._words().rstrip()
+
+    def _words(self) -> str:
         job, show = self._job, self._show
         held = [version for version in self._versions if version.since <= self._moment]
         if not held:
@@ -74,7 +77,9 @@ class Explanation:
         definition = read_terms(job, version.terms, self._zones)
         schedule = definition.schedule
         if not definition.job.enabled:
-            return f'{job} is not due at any time since {show(version.since)}: its file ({version.path}) says "enabled": false.'
+            return (
+                f'{job} has not been due since {show(version.since)}: its file ({version.path}) says "enabled": false.'
+            )
         if schedule is None:
             return self._of_the_last()
         due = self._newest(definition, version)
@@ -125,8 +130,8 @@ class Explanation:
         return ""
 
     def _history(self, most: int, *, since: Instant = 0, until: Instant) -> list[Happening]:
-        rows = self._reader.history(self._job, most, since=since, until=until)
-        return [row for row in rows if self._digest in (None, row.definition)]
+        rows = self._reader.history(self._job, most if self._digest is None else 1_000, since=since, until=until)
+        return [row for row in rows if self._digest in (None, row.definition)][-most:]
 
     def _of_the_last(self) -> str:
         """A job that runs after others, or when files arrive."""
@@ -205,7 +210,7 @@ class Explanation:
         if newest.until is not None or definition.schedule is None or not definition.job.enabled:
             return ""
         if (paused := self._reader.paused_since(self._job)) is not None:
-            return f"The job is paused since {self._show(paused)}."
+            return f"The job has been paused since {self._show(paused)}."
         following = definition.schedule.next(max(self._now, self._moment))
         return "It is not due again." if following is None else f"It is due again at {self._show(following)}."
 

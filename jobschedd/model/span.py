@@ -99,7 +99,7 @@ def show_duration(usec: int) -> str:
     """The two largest units that say it: `1h 30min`, `2.5s`, `340us`."""
     if usec < 1_000:
         return f"{usec}us"
-    if usec < SECOND:
+    if usec < SECOND - 500:  # the rest is rounded to it
         return f"{usec / 1_000:.3g}ms"
     if usec < MINUTE:
         return f"{usec / SECOND:.3g}s"

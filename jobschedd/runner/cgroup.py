@@ -30,6 +30,9 @@ SUPERVISOR = "supervisor"
 GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL for what a run leaves behind."""
 
+AGAIN = 5.0
+"""Seconds after SIGKILL until it is sent once more."""
+
 GLANCE = 0.05
 """Seconds between two looks at what was killed and is not gone."""
 
@@ -113,10 +116,10 @@ class Cgroups:
 
     # -- ending --------------------------------------------------------------------------------------------------
 
-    def signal(self, runs: Mapping[str, int], number: int) -> None:
-        """Send a signal to all processes of these runs, given by id and main process."""
-        for run_id in runs:
-            self._signal(run_id, number)
+    def signal(self, runs: Iterable[Run], number: int) -> None:
+        """Send a signal to all processes of these runs."""
+        for run in runs:
+            self._signal(run.run_id, number)
 
     def gone(self, runs: Iterable[Run]) -> set[str]:
         """Of these runs, whose main processes have ended, those of which nothing is left."""
@@ -233,8 +236,8 @@ def _send(pid: int, path: str, number: int) -> None:
         # The handle holds whoever has the number now; only if that is in the group still.
         if _read(f"/proc/{pid}/cgroup").rpartition("0::")[2].strip().find(os.path.basename(path)) > 0:
             signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        pass  # it has ended by itself
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended by itself; or it has become somebody else, by sudo say, and we are not root
     finally:
         os.close(handle)
 

@@ -236,6 +236,14 @@ def _read_environment(path: str | None) -> dict[str, str]:
     return variables
 
 
+def _is_script(program: str) -> bool:
+    try:
+        with open(program, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
 def reason(error: OSError, program: str, cwd: str | None = None) -> str:
     """Why there is no run, in words. `cwd`: it is about the directory."""
     match error.errno:
@@ -249,7 +257,7 @@ def reason(error: OSError, program: str, cwd: str | None = None) -> str:
             return f"no such program: {program}"
         case errno.EACCES if os.path.isdir(program):
             return f"it is a directory: {program}"
-        case errno.EACCES if os.access(program, os.X_OK, effective_ids=True):
+        case errno.EACCES if os.access(program, os.X_OK, effective_ids=True) and _is_script(program):
             return f'no permission to execute the interpreter that the first line "#!" of {program} names'
         case errno.EACCES:
             return f"no permission to execute: {program}"

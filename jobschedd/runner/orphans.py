@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobschedd.runner import tree
-from jobschedd.runner.cgroup import GLANCE, GRACE
+from jobschedd.runner.cgroup import AGAIN, GLANCE, GRACE
 from jobschedd.runner.usage import cpu, memory_peak
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Orphans:
         """Runs that have ended since the last look and may leave something behind."""
         self._left: dict[str, _Left] = {}
         """What such runs have left."""
+        self._seen: dict[str, set[tree.Process]] = {}
+        """Of runs that were asked to end and whose main process has: what was left of them at the last look."""
         self._bound: deque[tuple[int, int]] = deque(maxlen=MOST_PERIODS)
         """When, in ticks, runs went on that are over and may leave nothing. No two overlap; the oldest first."""
         self._nameless: dict[tree.Name, float] = {}
@@ -54,12 +56,34 @@ class Orphans:
     def discard(self, run_id: str) -> None:
         """Nor to be taken away."""
 
-    def signal(self, runs: Mapping[str, int], number: int) -> None:
-        tree.end(runs, number)
+    def signal(self, runs: Iterable[Run], number: int) -> None:
+        tree.end({run.run_id: self._main(run) for run in runs}, number)
 
     def gone(self, runs: Iterable[Run]) -> set[str]:
         """Of these runs, whose main processes have ended, those of which nothing is left that shows whose it is."""
-        return {run_id for run_id, found in tree.find_each({run.run_id: run.main for run in runs}).items() if not found}
+        runs = list(runs)
+        # All processes are looked at only when those that were found the last time have ended.
+        unsure = [
+            run for run in runs if not any(tree.is_alive(process.name) for process in self._seen.get(run.run_id, ()))
+        ]
+        found = tree.find_each({run.run_id: self._main(run) for run in unsure}) if unsure else {}
+        seen = {run.run_id: found.get(run.run_id, self._seen.get(run.run_id, set())) for run in runs}
+        self._seen = {run_id: processes for run_id, processes in seen.items() if processes}
+        return seen.keys() - self._seen.keys()
+
+    def _main(self, run: Run) -> int:
+        """Its main process, which is its session too; NOBODY when the number may belong to somebody else by now.
+
+        The kernel gives it to nobody as long as the session has a process.
+        """
+        if not run.over:
+            return run.pid
+        seen = self._seen.get(run.run_id)
+        if seen is None:
+            is_ours = tree.read_process(run.pid) is None  # it has just ended
+        else:
+            is_ours = any(process.session == run.pid and tree.is_alive(process.name) for process in seen)
+        return run.pid if is_ours else tree.NOBODY
 
     def over(self, run: Run, usage: resource.struct_rusage) -> dict[str, Any]:
         if run.leaves_children:
@@ -87,7 +111,7 @@ class Orphans:
         if self._ending and self._bound:
             self._note_bound(self._bound[-1][1], tree.ticks())  # of what is being ended anything may come yet
         self._note_left(orphans, runs)
-        owners = self._owners(orphans, mains, {run.main: run.run_id for run in runs.values() if run.over})
+        owners = self._owners(orphans, mains, {self._main(run): run.run_id for run in runs.values() if run.over})
         there = {process.pid for process in orphans}
         self._ending = {pid: ending for pid, ending in self._ending.items() if pid in there}
         if self._glance_at is None:  # else who is still to get a name may be of them
@@ -108,7 +132,8 @@ class Orphans:
         self._ending |= fresh
         late = [pid for pid, (_, kill_at) in self._ending.items() if kill_at <= now]
         tree.signal_below(late, signal.SIGKILL)
-        self._ending |= {pid: (self._ending[pid][0], now + GLANCE) for pid in late}
+        # What not even that ends is kept by the kernel.
+        self._ending |= {pid: (self._ending[pid][0], now + AGAIN) for pid in late}
 
     @property
     def next_look(self) -> float | None:
@@ -148,8 +173,9 @@ class Orphans:
         That is all we can find of them, and who has no name where it can be of no other run.
         """
         over, self._over = self._over, []
-        if not orphans or not over:
-            return
+        settled = {name for left in self._left.values() for name in left.processes}
+        if not over or all(process.name in settled or process.pid in self._ending for process in orphans):
+            return  # they have left nothing: it would be an orphan, or descend from one
         found = tree.find_each({run.run_id: run.pid for run in over})
         known = set[tree.Process]().union(*found.values())
         began = [run.begun - EARLIER for run in runs.values() if not run.leaves_children]

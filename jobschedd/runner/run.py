@@ -57,14 +57,6 @@ class Run:
         self.over = False
         """Its main process has ended."""
 
-    @property
-    def main(self) -> int:
-        """Its main process, which is its session too; NOBODY when the number belongs to somebody else by now.
-
-        The kernel gives it to nobody as long as the session has a process.
-        """
-        return tree.NOBODY if self.over and tree.read_process(self.pid) is not None else self.pid
-
     def begin(self, at: int) -> None:
         self.at = at
         self.order = {}

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobschedd.runner import tree
+from jobschedd.runner.cgroup import AGAIN, GLANCE
 from jobschedd.runner.launch import now
 from jobschedd.runner.line import Line
 from jobschedd.runner.output import Pipes
@@ -39,7 +40,9 @@ class _Ending(NamedTuple):
     status: int
     usage: resource.struct_rusage
     kill_at: float
-    """What is left of it."""
+    """When what is left of it is killed."""
+    reminded: bool = False
+    """What was left when its main process had ended has been asked once more: it may have been started since."""
 
 
 class Runner:
@@ -54,8 +57,9 @@ class Runner:
         """By run id: `refused` or `ended`, what was said of it, and its note; until a daemon has recorded it."""
         self._ending: dict[str, _Ending] = {}
         """Runs that were asked to end, and whose main process has: they end when nothing of them is left."""
+        self._looked_at = 0.0
         self._look_at = 0.0
-        """When these are looked at, should nothing tell us before."""
+        """When these are looked at. They were, at the other moment."""
         self._deaths = False
         """Something has ended since the bounds were last looked at."""
         self._started: list[dict[str, Any]] = []
@@ -83,7 +87,9 @@ class Runner:
             look_at = self._bounds.next_look
             if deaths or (look_at is not None and look_at <= time.monotonic()):
                 self._bounds.look(self._runs)
-            if self._ending and (deaths or self._look_at <= time.monotonic()):
+            if deaths:
+                self._look_at = min(self._look_at, self._looked_at + GLANCE)
+            if self._ending and self._look_at <= time.monotonic():
                 self._end_what_is_gone()
             self._tell_started()
             self._line.flush()
@@ -127,8 +133,8 @@ class Runner:
                 there = [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
                 for run in there:
                     run.asked = why
-                    run.stood_still = run.stood_still or tree.is_stopped(run.main)
-                self._bounds.signal({run.run_id: run.main for run in there}, number)
+                    run.stood_still = run.stood_still or (not run.over and tree.is_stopped(run.pid))
+                self._bounds.signal(there, number)
             case {"took": size}:
                 self._pipes.took(size)
             case {"recorded": run_ids}:
@@ -201,12 +207,17 @@ class Runner:
         gone = self._bounds.gone([ending.run for ending in self._ending.values()])
         over = [self._ending.pop(run_id) for run_id in gone]
         self._tell_ended([self._finish(ending.run, ending.status, ending.usage) for ending in over])
-        now = time.monotonic()
+        now = self._looked_at = time.monotonic()
         self._look_at = now + REST
+        fresh = [ending for ending in self._ending.values() if not ending.reminded]
         # Should nobody be there to have it killed: its daemon does so at the same moment.
-        late = {run_id: ending.run.main for run_id, ending in self._ending.items() if ending.kill_at <= now}
+        late = [ending for ending in self._ending.values() if ending.kill_at <= now]
+        if fresh:
+            self._bounds.signal([ending.run for ending in fresh], signal.SIGTERM)
+            self._ending |= {ending.run.run_id: ending._replace(reminded=True) for ending in fresh}
         if late:
-            self._bounds.signal(late, signal.SIGKILL)
+            self._bounds.signal([ending.run for ending in late], signal.SIGKILL)
+            self._ending |= {ending.run.run_id: ending._replace(reminded=True, kill_at=now + AGAIN) for ending in late}
 
     def _tell_ended(self, ended: list[dict[str, Any]]) -> None:
         if ended:

@@ -173,8 +173,8 @@ def _send(process: Process, number: int) -> None:
         now = read_process(process.pid)
         if now and now.born == process.born:
             signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        pass  # it has ended by itself
+    except (ProcessLookupError, PermissionError):
+        pass  # it has ended by itself; or it has become somebody else, by sudo say, and we are not root
     finally:
         os.close(handle)
 

@@ -318,7 +318,7 @@ def test_why_knows_what_is_gone_off_or_paused(written: Written, said: Said) -> N
     written.define("a", "*/10 * * * *", EIGHT)
     written.ran("a", EIGHT + 10 * MINUTE)
     written.write(Paused("a", EIGHT + 11 * MINUTE), Alive(EIGHT + 15 * MINUTE))
-    assert "The job is paused since 2026-11-23 08:11:00." in why(said, "08:12:00")
+    assert "The job has been paused since 2026-11-23 08:11:00." in why(said, "08:12:00")
     written.define("a", "*/10 * * * *", EIGHT + 15 * MINUTE, enabled=False)
     assert '"enabled": false' in why(said, "08:31:00")
     written.write(Undefined("a", EIGHT + 40 * MINUTE))

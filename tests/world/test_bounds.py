@@ -87,6 +87,19 @@ def test_a_run_that_was_asked_to_end_is_over_when_all_of_it_is_and_within_its_ti
     assert 1 <= took < 5
 
 
+def test_what_a_run_starts_when_it_is_asked_to_end_is_asked_too(runs: Runs) -> None:
+    helper = '(trap "echo asked; exit" TERM; while :; do sleep 0.1; done) &'
+    run, launch = runs.make(*SHELL, f"trap '{helper} sleep 0.3; exit 3' TERM; echo up; while :; do sleep 0.1; done")
+    runs.process.start([(replace(run, kill_after=60 * SECOND), launch, 0)])
+    runs.next(RunStarted, run.run_id)
+    runs.lines(run.run_id, 1)
+    began = time.monotonic()
+    runs.process.end([run.run_id], signal.SIGTERM, Asked.STOPPED)
+    assert runs.next(RunEnded, run.run_id).ending.exit_code == 3
+    assert time.monotonic() - began < 20
+    assert runs.output(run.run_id).endswith("asked\n")
+
+
 def test_of_a_run_that_stood_still_it_is_told_when_it_is_ended(runs: Runs) -> None:
     run, launch = runs.make(*SHELL, "kill -STOP $$")
     runs.process.start([(run, launch, 0)])

@@ -103,8 +103,9 @@ class RunFinished:
             fields["JOBSCHEDD_EXIT_CODE"] = str(self.ending.exit_code)
         if self.ending.signal is not None:
             fields["JOBSCHEDD_SIGNAL"] = str(self.ending.signal)
-        if self.ending.memory_peak is not None:
+        if self.ending.exit_code is not None or self.ending.signal is not None:
             fields["JOBSCHEDD_CPU_USEC"] = str(self.ending.cpu_usec)
+        if self.ending.memory_peak is not None:
             fields["JOBSCHEDD_MEMORY_PEAK"] = str(self.ending.memory_peak)
         if self.ending.reason:
             fields["JOBSCHEDD_REASON"] = self.ending.reason

@@ -71,6 +71,12 @@ class Ending:
         if fresh:
             self._runner.end([active.run.run_id for active in fresh], signal.SIGTERM, why)
 
+    def go_on(self, active: Active, why: Asked) -> None:
+        """The daemon before us has asked this run to end: it has its `kill_after` once more."""
+        if why:
+            active.asked = why
+            heappush(self._deadlines, (self._awake() + active.run.kill_after, active.run.run_id, Asked.NOT))
+
     def signal_all(self, signal: int) -> None:
         """The daemon stops, and its runs with it: it waits for them itself."""
         for active in self._running:

@@ -27,7 +27,7 @@ class Inquiry:
         self._record = record
         self._listen = listen
 
-    def answer(self, asked: message.Asked, now: Instant) -> None:
+    def answer(self, asked: message.Question, now: Instant) -> None:
         match asked:
             case message.AskStatus(reply):
                 reply.put(self.status())

@@ -77,6 +77,7 @@ class Supervision:
             variables = () if known is None else known.variables
             active = self._dispatch.running.add(run.run, run.started_at, run.pid, variables)
             self._dispatch.ends.limit(active, now)
+            self._dispatch.ends.go_on(active, run.asked)
             if run.pid is not None and run.started_at is not None and (known is None or known.started_at is None):
                 self._dispatch.record.began(run.run, run.pid, run.started_at)
 

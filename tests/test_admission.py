@@ -11,7 +11,7 @@ import pytest
 
 from jobschedd.model import event, message
 from jobschedd.model.record import Claimed, Ended, Entry, RecordFailed
-from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Ending, Outcome, Run
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Asked, Cause, Ending, Outcome, Run
 from tests.conftest import World, at, change, local
 
 EIGHT = at("2026-11-23 08:00:30")
@@ -636,6 +636,18 @@ def test_a_failure_counts_when_the_last_attempt_has_failed(world: World) -> None
     assert [job for job, _, _ in started(world)] == ["a", "a"]
     end(world, exit_code=1)
     assert [job for job, _, _ in started(world)] == ["a", "a", "b"]
+
+
+def test_a_run_that_the_last_daemon_asked_to_end_is_made_to_by_the_next_one(world: World) -> None:
+    run = Run("run", "a", world.clock.wall, Cause.SCHEDULE, kill_after=20 * SECOND)
+    after = World(world.clock.wall, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, 7, world.clock.wall, Asked.STOPPED),)))
+    after.pass_time(19 * SECOND)
+    assert after.runner.ended == []
+    after.pass_time(2 * SECOND)
+    assert after.runner.ended == [(("run",), signal.SIGKILL)]
+    after.say(message.RunEnded("run", after.clock.wall, Ending(None, 9, 0, None)))
+    assert after.said(event.RunFinished)[0].outcome is Outcome.STOPPED
 
 
 def test_two_batches_of_one_moment_are_two_runs(world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from jobschedd.model.record import Keep
+from jobschedd.model.run import Asked
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Troubled
@@ -61,6 +62,8 @@ class RunFound:
     run: Run
     pid: int | None
     started_at: Instant | None
+    asked: Asked = Asked.NOT
+    """It has been asked to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,6 @@ class FilesArrived:
 
 
 FromRunner = RunnerFound | RunStarted | RunRefused | RunEnded | RunnerLost
-Asked = AskStatus | AskNext | AskJobIds | AskJobs | AskTroubles | Pause | Resume | Start | End
+Question = AskStatus | AskNext | AskJobIds | AskJobs | AskTroubles | Pause | Resume | Start | End
 Leaving = Stop | EndRuns | Close
-Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Asked | Leaving | WriteDown
+Message = JobsChanged | FirstLoadDone | Configure | FilesArrived | FromRunner | Question | Leaving | WriteDown

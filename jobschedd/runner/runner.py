@@ -107,7 +107,9 @@ class Runner:
     # -- the daemon ----------------------------------------------------------------------------------------------
 
     def _greet(self) -> None:
-        runs = [{"run": run.note, "pid": run.pid, "at": run.at or None} for run in self._runs.values()]
+        runs = [
+            {"run": run.note, "pid": run.pid, "at": run.at or None, "asked": run.asked} for run in self._runs.values()
+        ]
         runs += [{"run": order["run"], "pid": None, "at": None} for order in self._starting.orders]
         runs += [{"run": note, "pid": None, "at": note.get("began")} for _, _, note in self._unrecorded.values()]
         controllers = sorted(self._bounds.controllers)

@@ -28,7 +28,7 @@ def found(told: dict[str, Any]) -> RunFound:
         kill_after=note.get("kill_after", 10 * SECOND),
         uid=note.get("uid"),
     )
-    return RunFound(run, told["pid"], told["at"])
+    return RunFound(run, told["pid"], told["at"], Asked(told.get("asked", "")))
 
 
 def ending(told: dict[str, Any]) -> Ending:

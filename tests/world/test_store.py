@@ -171,8 +171,7 @@ def test_whatever_is_done_to_its_bytes_the_daemon_has_a_record(store: SqliteStor
     assert all("a newer jobschedd has written it" in text for text in newer)
 
 
-@pytest.mark.fault("F12")
-def test_a_page_that_no_start_of_the_daemon_reads_is_looked_at_all_the_same(store: SqliteStore) -> None:
+def spoil_a_page_that_no_start_reads(store: SqliteStore) -> None:
     rows = [run("a", NOW + n, n) for n in range(1_000)]
     store.write([*map(Claimed, rows)])
     store.write([Ended(made.run_id, Outcome.SUCCEEDED, NOW, Ending(0, None, 0, 0)) for made in rows])
@@ -181,7 +180,30 @@ def test_a_page_that_no_start_of_the_daemon_reads_is_looked_at_all_the_same(stor
     page = content.index(rows[500].run_id.encode()) // 4096 * 4096
     content[page : page + 4096] = bytes(4096)
     Path(store._path).write_bytes(content)
+
+
+@pytest.mark.fault("F12")
+def test_a_page_that_no_start_of_the_daemon_reads_is_looked_at_all_the_same(store: SqliteStore) -> None:
+    spoil_a_page_that_no_start_reads(store)
     assert again(store).open(NOW + DAY, "boot").set_aside is not None
+
+
+@pytest.mark.fault("F12")
+def test_a_record_that_is_too_large_for_the_start_is_looked_through_meanwhile(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_a_page_that_no_start_reads(store)
+    monkeypatch.setattr("jobschedd.world.store.sqlite.CHECKED", 0)
+    later = again(store)
+    assert later.open(NOW + DAY, "boot").set_aside is None
+    assert later._check is not None
+    later._check.join(60)
+    with pytest.raises(RecordFailed, match="Page") as failed:
+        later.write([Alive(NOW + DAY)])
+    assert failed.value.broken
+    later.set_aside(NOW + DAY)
+    assert claimed(later, run("b")) == frozenset()
+    later.close()
 
 
 @pytest.mark.parametrize(

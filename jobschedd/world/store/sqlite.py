@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobschedd.model.error import CannotRun
 from jobschedd.model.record import (
@@ -16,16 +15,15 @@ from jobschedd.model.record import (
     Doubt,
     Entry,
     Known,
-    Open,
     Passed,
     Past,
     RecordFailed,
     Rows,
 )
-from jobschedd.model.run import Cause, Outcome, Run
-from jobschedd.model.waiting import Held
+from jobschedd.world.store.checking import BROKEN, Check
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.migration import bring_up_to_date
+from jobschedd.world.store.rows import held, open_claim
 from jobschedd.world.store.statement import SQL
 from jobschedd.world.store.tidying import Tidying
 from jobschedd.world.store.writing import back_to, put
@@ -42,9 +40,8 @@ PATIENCE = 0.05
 """Seconds that a write waits for somebody else's lock: the scheduler waits with it."""
 
 CHECKED = 64 << 20
-"""Bytes up to which a record is looked through before it is believed; a second a gigabyte would hold up the start."""
+"""Bytes up to which a record is looked through before it is believed; a larger one is meanwhile."""
 
-_BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PASSES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 """What says nothing against the file."""
 
@@ -67,6 +64,7 @@ class SqliteStore:
         self._db: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
         self._tidying = Tidying()
+        self._check: Check | None = None
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -96,6 +94,7 @@ class SqliteStore:
     def _connect(self) -> None:
         """Raises RecordFailed, CannotRun."""
         self.close()
+        self._check = None
         self._renew()
         if os.path.islink(self._path):
             raise RecordFailed(f"{self._path} is a symbolic link; remove it")
@@ -124,6 +123,8 @@ class SqliteStore:
                 (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if found != "ok":
                     raise RecordFailed(found, broken=True)
+            else:
+                self._check = Check(self._path)
         except sqlite3.Error as error:
             db.close()
             raise _failed(error) from None
@@ -135,6 +136,8 @@ class SqliteStore:
             raise
         self._db = db
         self._inode = _inode(self._path)
+        if self._check is not None:
+            self._check.start()
 
     def set_aside(self, now: Instant) -> str:
         """Give a record that cannot be used another name; which. Empty: it is not there any more."""
@@ -185,8 +188,8 @@ class SqliteStore:
                     job_id: tuple((first, min(last, certain)) for first, last in rows if first <= certain)
                     for job_id, rows in owing.items()
                 },
-                open=tuple(_open(row) for row in query(SQL.past_open)),
-                waiting=tuple(_held(row) for row in query(SQL.past_waiting)),
+                open=tuple(open_claim(row) for row in query(SQL.past_open)),
+                waiting=tuple(held(row) for row in query(SQL.past_waiting)),
                 ahead=ahead,
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
@@ -219,6 +222,9 @@ class SqliteStore:
                 self._connect()
             except CannotRun as error:
                 raise RecordFailed(str(error)) from None
+        elif self._check is not None and self._check.found:
+            self.close()
+            raise RecordFailed(self._check.found, broken=True)
         elif _inode(self._path) != self._inode:
             # Deleted or replaced under us: what we would write would go with the old file.
             self.close()
@@ -274,25 +280,4 @@ def _failed(error: sqlite3.Error) -> RecordFailed:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # Python's own: a text in the file is none
         return RecordFailed(str(error), broken=isinstance(error, sqlite3.OperationalError))
-    return RecordFailed(str(error), broken=code & 0xFF in _BROKEN)
-
-
-def _open(row: tuple[Any, ...]) -> Open:
-    *run, pid, started_at, variables = row
-    return Open(_run(run), pid, started_at, _pairs(variables))
-
-
-def _held(row: tuple[Any, ...]) -> Held:
-    *run, since, until, reason, variables, failed = row
-    return Held(_run(run), since, until, reason or "", _pairs(variables), Outcome(failed) if failed else None)
-
-
-def _pairs(variables: str | None) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in json.loads(variables or "[]"))
-
-
-def _run(row: Sequence[Any]) -> Run:
-    run_id, job_id, scheduled_at, attempt, definition, cause, synchronised, uid, labels = row
-    details = {"attempt": attempt, "definition": definition, "synchronised": bool(synchronised), "uid": uid}
-    details["labels"] = tuple(json.loads(labels or "{}").items())
-    return Run(run_id, job_id, scheduled_at, Cause(cause), **details)
+    return RecordFailed(str(error), broken=code & 0xFF in BROKEN)

@@ -33,6 +33,15 @@ def live(world: World, times: int, usec: int) -> None:
         world.pass_time(usec)
 
 
+def run_ahead_unwritten(world: World, by: int, minutes: int) -> None:
+    """Nothing can be written; the clock is set forward, jobs run for a while, and it is set back to where it was."""
+    world.store.failing = FULL
+    world.pass_time(SECOND)
+    world.step_clock(by)
+    live(world, minutes, MINUTE)
+    world.step_clock(-by - minutes * MINUTE)
+
+
 def twice(*worlds: World) -> list[tuple[str, str]]:
     """What was started in more than one life."""
     runs = [run for world in worlds for run in set(world.runs)]
@@ -56,11 +65,7 @@ def test_a_daemon_that_finds_the_clock_earlier_than_its_degraded_predecessor_saw
 def test_a_second_daemon_that_cannot_write_either_keeps_what_the_first_has_noted() -> None:
     a = change("a.json", "a", overlap="allow")
     one = first(a)
-    one.store.failing = FULL
-    one.pass_time(SECOND)
-    one.step_clock(2 * HOUR)
-    live(one, 5, MINUTE)
-    one.step_clock(-2 * HOUR - 5 * MINUTE)
+    run_ahead_unwritten(one, 2 * HOUR, 5)
     two = following(one, later(one), a)
     two.pass_time(SECOND)
     three = killed(two, later(two), a)
@@ -73,11 +78,7 @@ def test_a_second_daemon_that_cannot_write_either_keeps_what_the_first_has_noted
 def test_what_is_in_doubt_is_so_for_another_schedule_too() -> None:
     a = change("a.json", "a", overlap="allow")
     before = first(a)
-    before.store.failing = FULL
-    before.pass_time(SECOND)
-    before.step_clock(10 * MINUTE)
-    live(before, 180, MINUTE)
-    before.step_clock(-190 * MINUTE)
+    run_ahead_unwritten(before, 10 * MINUTE, 180)
     after = killed(before, later(before), a)
     after.load(change("a.json", "a", "@every 30s", overlap="allow"))
     live(after, 400, 30 * SECOND)

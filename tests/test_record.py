@@ -15,7 +15,7 @@ from jobschedd.model import event, message
 from jobschedd.model.audit import Audit, InForce, audit_job
 from jobschedd.model.job import read_terms
 from jobschedd.model.policy import start_delay
-from jobschedd.model.record import Past, RecordFailed
+from jobschedd.model.record import Doubt, Past, RecordFailed
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
 from jobschedd.world.store.reading import Reader
 from tests.conftest import MemoryStore, World, at, change, local
@@ -502,8 +502,8 @@ def test_while_the_record_cannot_be_written_jobs_go_on_and_nothing_is_lost(world
     assert [outcome for _, outcome in outcomes(world.store)] == ["succeeded"] * 4
     assert sorted(world.runner.forgotten) == sorted(run.run_id for run, _ in world.runner.started)
     since = at("2026-11-23 08:02:30")
-    assert [(doubt.since, doubt.reached) for doubt in world.store.doubts if doubt] == [(since, 0)] * 3
-    assert world.store.doubts[-1] is None
+    tries = [Doubt(since, 0, since + number * MINUTE + 2 * SECOND) for number in range(3)]
+    assert world.store.doubts == [*tries, None]
 
 
 def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> None:

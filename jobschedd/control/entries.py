@@ -197,8 +197,9 @@ def _await(gone: Callable[[], bool], *bells: int, patience: float | None = None)
 
 def _end(told: Event | Written, run_id: str | None) -> End | None:
     """What ends a run, or says that it has not begun."""
-    is_end = run_id is not None and isinstance(told, RunFinished | InstantPassed) and told.run.run_id == run_id
-    return told if is_end else None  # type: ignore[return-value]
+    if run_id is not None and isinstance(told, RunFinished | InstantPassed) and told.run.run_id == run_id:
+        return told
+    return None
 
 
 class _Lines:

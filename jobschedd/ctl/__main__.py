@@ -114,7 +114,7 @@ def _host(argv: Sequence[str]) -> tuple[str | None, Sequence[str]]:
 
 
 def _call(host: str, argv: Sequence[str]) -> int:
-    from jobschedd.ctl import ssh  # noqa: PLC0415 - only here
+    from jobschedd.ctl import ssh  # noqa: PLC0415 - who asks this machine needs none of it
 
     return ssh.call(host, argv)
 

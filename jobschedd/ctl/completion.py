@@ -54,6 +54,7 @@ def add(parser: argparse.ArgumentParser, name: str, *, outcome: str | None = Non
             elsewhere = getattr(parsed_args, "host", None) is not None
             return [] if elsewhere else _found(prefix, getattr(parsed_args, "runtime_dir", None), outcome)
 
+        # Where argcomplete looks for it; argparse, which made the action, knows of no such attribute.
         action.completer = complete  # type: ignore[attr-defined]
 
 

@@ -70,6 +70,7 @@ def model_of(name: str, types: TaskTypes) -> type[Any]:
             f"cannot use the task type {name} from {found.origin}; its class has to have"
             f' type: Literal["{name}"] and launch(self, timezone) -> Launch',
         )
+    # What an entry point loads may be anything: it has just been looked at.
     return model  # type: ignore[no-any-return]
 
 

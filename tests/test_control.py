@@ -142,7 +142,8 @@ def test_show_tells_what_is_in_force_where_it_stands_and_what_it_stands_before(t
     (daemon.jobs / "z.json").unlink()
     (daemon.jobs / "a.json").unlink()
     daemon.until("job_loaded", ran("a"))
-    (daemon.jobs / "a.json").write_text("{")
+    (daemon.jobs / ".a").write_text("{")  # in one piece: a file that is empty is a mask
+    (daemon.jobs / ".a").rename(daemon.jobs / "a.json")
     daemon.until("problem_found")
     files = client.ask("Show", job_id="a")["files"]
     assert [(file["path"], file["standing"]) for file in files] == [
@@ -156,7 +157,8 @@ def test_show_tells_what_is_in_force_where_it_stands_and_what_it_stands_before(t
     assert len(shown["coming"]) == 5
     assert shown["runs"] == []
     # A file that is spoilt changes nothing of what is in force.
-    (daemon.jobs / "a.json").write_text("{")
+    (daemon.jobs / ".a").write_text("[")
+    (daemon.jobs / ".a").rename(daemon.jobs / "a.json")
     daemon.until("problem_found")
     again = client.ask("Show", job_id="a")
     assert again["definition"] == shown["definition"]

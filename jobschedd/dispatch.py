@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from jobschedd.admission import Admission
 from jobschedd.ending import Ending
 from jobschedd.model import event, message
-from jobschedd.model.policy import Stretch
 from jobschedd.model.record import Claimed, Owing, Passed, Past
 from jobschedd.model.run import Cause, Instant, Outcome, Run
 from jobschedd.model.running import Running
-from jobschedd.model.span import show_span
 from jobschedd.model.start import Start
 from jobschedd.model.timetable import Timetable
-from jobschedd.model.verdict import Verdict
 from jobschedd.model.waiting import Held
 from jobschedd.model.watch import environment
+from jobschedd.passing import HELD_UP, SET_ASIDE, Passing
 
 if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
@@ -33,9 +31,6 @@ BATCH = 256
 
 LEAD = 2_000
 """Microseconds from a wake-up to a claim that waits for its moment, beside what the write takes."""
-
-HELD_UP = "nobody could start it in time"
-SET_ASIDE = "set aside: jobschedd has met a bug of its own"
 
 
 class Dispatch:
@@ -59,11 +54,10 @@ class Dispatch:
         self._listen = listen
         self.record = record
         self._catalog = catalog
-        self._host = host
-        self._down_since = past.seen_at
         self._most_lead = lead
         self.catch_up_parallel = 1
         self.timetable = Timetable(host, past)
+        self.passing = Passing(self, host, past)
         self.running = Running()
         self.ends = Ending(clock, runner, self.running, listen)
         self.admission = Admission(record, catalog, self.running, self.ends, listen)
@@ -91,11 +85,11 @@ class Dispatch:
             try:
                 if idle := SET_ASIDE if job_id in self.quarantined else "paused" if job_id in self.paused else "":
                     passed = self.timetable.pass_over(definition, instant, delay, moment)
-                    self.pass_stretch(definition, passed, Outcome.SKIPPED, idle, now)
+                    self.passing.pass_all(definition, passed, Outcome.SKIPPED, idle, now)
                     continue
                 blocked = self.admission.gives_way(definition)
                 verdict = self.timetable.decide(definition, instant, delay, moment, blocked=bool(blocked))
-                self._tell(definition, verdict, now, why_late, blocked=blocked)
+                self.passing.tell(definition, verdict, now, why_late, blocked=blocked)
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.SCHEDULE, now)
                     if self.admission.admit(definition, run, now, coming=len(starts)).starts:
@@ -114,22 +108,22 @@ class Dispatch:
         while (
             self.running.catching_up < self.catch_up_parallel
             and self.admission.has_room()
-            and (turn := self.timetable.next_in_arrears())
+            and (turn := self.timetable.arrears.take())
         ):
             job_id, first, last = turn
             definition = self._catalog.get(job_id)
             assert definition is not None, "a removed job owes nothing"
             if definition.job.overlap != "allow" and self.running.has_job(job_id):
-                self.timetable.stand_behind(job_id, first, last)
+                self.timetable.arrears.stand_behind(job_id, first, last)
                 continue
             try:
                 verdict = self.timetable.settle(definition, first, last, now)
-                self._tell(definition, verdict, now, "too old when its turn to be caught up came")
+                self.passing.tell(definition, verdict, now, "too old when its turn to be caught up came")
                 if verdict.start is not None:
                     run = self.make_run(definition, verdict.start, Cause.CATCH_UP, now)
                     self.start([Start.of(definition, run, now)])
             except Exception:  # noqa: BLE001 - a bug of ours met by one job must not take the others' turns
-                self.timetable.owe_again(job_id, first, last)
+                self.timetable.arrears.put_back(job_id, first, last)
                 self.quarantine(definition, traceback.format_exc())
 
     def start_waiting(self, now: Instant) -> None:
@@ -174,8 +168,8 @@ class Dispatch:
         if run.job_id in self.paused:
             self.record.passed(Passed(run, Outcome.SKIPPED, "paused", now, 1))
             return False
-        if self.stopping or self.record.in_doubt:
-            reason = "the daemon was stopped before it could start" if self.stopping else "the record is still in doubt"
+        if self.stopping:
+            reason = "the daemon was stopped before it could start"
             self.admission.hold(Held(run, now, None, reason, variables), now)
             return False
         return self.admission.admit(definition, run, now, coming=coming, variables=variables).starts
@@ -192,8 +186,6 @@ class Dispatch:
             return message.Started(refusal="jobschedd is stopping")
         if definition.job.job_id in self.quarantined:
             return message.Started(refusal=SET_ASIDE)
-        if self.record.in_doubt:
-            return message.Started(refusal="the files are still being read; ask again in a moment")
         run = replace(self.make_run(definition, self.own_instant(), Cause.MANUAL, now), uid=uid)
         admitted = self.admission.admit(definition, run, now)
         if admitted.skipped:
@@ -255,8 +247,9 @@ class Dispatch:
             self._listen(event.RunDue(start.run))
 
     def note_arrears(self) -> None:
-        for job_id in self.timetable.take_changed():
-            self.record.note(Owing(job_id, self.timetable.waiting(job_id)))
+        arrears = self.timetable.arrears
+        for job_id in arrears.take_changed():
+            self.record.note(Owing(job_id, tuple(arrears.of(job_id))))
 
     def quarantine(self, definition: Definition, trace: str) -> None:
         """None of its instants runs until its file changes, and the record says so.
@@ -274,24 +267,3 @@ class Dispatch:
         except Exception:  # noqa: BLE001 - the same bug once more
             self.timetable.set_aside(job_id)
         self._listen(event.JobQuarantined(job_id, trace))
-
-    def _tell(
-        self, definition: Definition, verdict: Verdict, now: Instant, why_missed: str, *, blocked: str = ""
-    ) -> None:
-        """Say what does not run. `blocked`: why the start of the verdict does not either."""
-        for stretch in verdict.coalesced:
-            if blocked and verdict.start is not None:
-                self.pass_stretch(definition, stretch, Outcome.SKIPPED, blocked, now)
-            else:
-                self.pass_stretch(definition, stretch, Outcome.COALESCED, "a newer instant is owed", now)
-        if verdict.missed:
-            if self._down_since is not None and verdict.missed.first <= self._host.since:
-                why_missed = f"down {show_span(self._down_since, self._host.since, self._host.zone)}"
-            self.pass_stretch(definition, verdict.missed, Outcome.MISSED, why_missed, now)
-
-    def pass_stretch(
-        self, definition: Definition, stretch: Stretch, outcome: Outcome, reason: str, now: Instant
-    ) -> None:
-        for row in self.timetable.undecided(definition, stretch):
-            run = self.make_run(definition, row.last, Cause.SCHEDULE, now)
-            self.record.passed(Passed(run, outcome, reason, row.first, row.count))

@@ -32,7 +32,8 @@ class Inquiry:
             case message.AskStatus(reply):
                 reply.put(self.status())
             case message.AskNext(job_id, next_reply):
-                next_reply.put(self._dispatch.timetable.due(job_id))
+                definition = self._catalog.get(job_id)
+                next_reply.put(None if definition is None else self._dispatch.timetable.next_start(definition))
             case message.AskJobIds(ids_reply):
                 ids_reply.put(self._catalog.job_ids())
             case message.AskJobs(job_ids, jobs_reply):
@@ -56,7 +57,7 @@ class Inquiry:
             waiting=len(dispatch.admission.waiting),
             agenda=len(dispatch.timetable),
             next_due=dispatch.timetable.first(),
-            in_arrears=dispatch.timetable.in_arrears,
+            in_arrears=len(dispatch.timetable.arrears),
             stopping=dispatch.stopping,
             degraded=self._record.degraded,
         )
@@ -66,7 +67,7 @@ class Inquiry:
         return tuple(
             message.JobNow(
                 definition=definition,
-                next_due=self._dispatch.timetable.due(job_id),
+                next_due=self._dispatch.timetable.next_start(definition),
                 paused=job_id in self._dispatch.paused,
                 running=self._dispatch.running.count(job_id),
                 waiting=waiting[job_id],
@@ -92,7 +93,7 @@ class Inquiry:
             dispatch.paused.add(job_id)
             dispatch.admission.withdraw(job_id, "paused", now)
             for stretch in dispatch.timetable.withdraw(definition, now):
-                dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, "paused", now)
+                dispatch.passing.pass_all(definition, stretch, Outcome.SKIPPED, "paused", now)
             dispatch.timetable.plan(definition, now)
         self._listen(event.JobPaused(job_id, paused=paused))
         return True

@@ -128,7 +128,7 @@ def open_record(
     try:
         past = store.open(now, boot_id)
     except RecordFailed:
-        past = Past(unread=True, doubt=found.at(now) if (found := marker.read()) else None)
+        past = Past(unread=True, doubt=marker.read())
     if known and past == Past():
         past = Past(set_aside="")  # it was emptied, or deleted
     # A machine whose record is lost or cannot be read may have had its @reboot: in doubt it is not run.

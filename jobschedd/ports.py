@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jobschedd.model.launch import Launch
     from jobschedd.model.message import Message
     from jobschedd.model.part import Watch
-    from jobschedd.model.record import Doubt, Entry, Past, Rows
+    from jobschedd.model.record import Doubt, Entry, Past
     from jobschedd.model.run import Asked, Instant, Run
 
 
@@ -81,8 +81,8 @@ class Store(Protocol):
         Raises RecordFailed, and then nothing of it is written.
         """
 
-    def ahead(self, now: Instant) -> Mapping[str, Rows]:
-        """By job the rows of instants that were started before their time, or may have been. Raises RecordFailed."""
+    def ahead(self, now: Instant) -> Mapping[str, tuple[Instant, ...]]:
+        """By job the instants that were started before their time. Raises RecordFailed."""
 
     def tidy(self, before: Instant, per_job: int) -> bool:
         """Delete a few rows that are older than `before`, or more than `per_job` of one job; whether more may be left.

@@ -8,17 +8,27 @@ long as this process lives, and the store's marker tells the next one from when 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model import event
-from jobschedd.model.record import Alive, Began, Claimed, Doubt, Ended, Passed, RecordFailed, TakenBack
-from jobschedd.model.run import HOUR, MINUTE, SECOND, Instant, Outcome, Run
+from jobschedd.model.record import (
+    Alive,
+    Began,
+    Claimed,
+    Doubted,
+    Ended,
+    Passed,
+    RecordFailed,
+    TakenBack,
+    Waits,
+)
+from jobschedd.model.run import HOUR, MINUTE, NAMED, SECOND, Instant, Outcome, Run
+from jobschedd.unwritten import Unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jobschedd.model.record import Entry, Keep, Past, Rows
+    from jobschedd.model.record import Entry, Keep, Past
     from jobschedd.model.run import Ending
     from jobschedd.ports import Clock, Listener, Store
 
@@ -79,29 +89,23 @@ class Record:
         self.degraded = ""
         """Why the store fails; empty: it does not."""
         self._failing_since = 0
-        self._doubt = Doubt(0)
+        self.unwritten = Unwritten(store, clock)
         self._try_again = 0
         """By elapsed time."""
         self._dropped = 0
         self.takes = 0
         """How long a write has taken of late, microseconds."""
-        self.found: Doubt | None = None
-        """What the last daemon could not write down, until all of that is told."""
-        self._back: Doubt | None = None
-        """The clock was set back, from where and to where, and that is not written yet."""
         self._claimed: dict[tuple[str, Instant, int], None] = {}
         """What has been claimed and is not written yet, the oldest first."""
         self._untidied = 0
         """Rows that were written since some were deleted."""
         self._recorded: list[str] = []
-        self.in_doubt = False
-        """The last daemon could not write for a time. What became of that time is written in one piece or not at all:
-        nothing is written, and nothing started, until all of it is told.
-        """
-        self.doubt_is_told = False
-        """Among the entries is what the last daemon could not write down: once they are written nothing is in doubt."""
         self.unread: Callable[[Past], list[Entry]] | None = None
         """What is to be written once the past can be read; None: it has been."""
+        self.see_dropped: Callable[[Past], list[Entry]] = lambda _: []
+        """Where entries were dropped: what is to be written of what goes on by the record, and does not."""
+        self.doubt: Callable[[Doubted], None] = lambda _: None
+        """Where entries were dropped: what in these may have been started is not started again."""
 
     # -- what happened -------------------------------------------------------------------------------------------
 
@@ -121,7 +125,9 @@ class Record:
         claims = [claim for claim in claims if claim.run.run_id not in twice]
         self._entries += claims
         self._claimed.update((_key(claim.run), None) for claim in claims)
-        refused = twice if self.in_doubt else twice | self._write()
+        refused = twice | self._write()
+        if self.degraded:
+            self.unwritten.note_starts(claims)
         for run in runs:
             if run.run_id in refused:
                 self._listen(event.ClaimRefused(run.job_id, event.show_instant(run.scheduled_at)))
@@ -157,7 +163,7 @@ class Record:
     @property
     def next_moment(self) -> Instant:
         """When `flush` or `tidy` wants to be called."""
-        return self._tidy_at if self._flush_at is None or self.in_doubt else min(self._flush_at, self._tidy_at)
+        return self._tidy_at if self._flush_at is None else min(self._flush_at, self._tidy_at)
 
     def doubt_the_clock(self, now: Instant) -> None:
         """It was set. What is old by it may not be: nothing is deleted for a while, in which it may be put right."""
@@ -171,7 +177,7 @@ class Record:
             self._tidy_at = now + TIDY_NEXT
         else:
             self._untidied = 0
-            more = self._store.tidy(now - self.keep.usec, self.keep.per_job)
+            more = self._store.tidy(max(0, now - self.keep.usec), self.keep.per_job)
             self._tidy_at = now + (TIDY_NEXT if more else TIDY_EVERY)
 
     def waiting_runs(self) -> set[str]:
@@ -186,8 +192,6 @@ class Record:
 
     def flush(self, now: Instant, *, at_once: bool = False) -> None:
         """Write what waits, if it has waited long enough. All that was due at `now` has been decided."""
-        if self.in_doubt:
-            return
         due = self._flush_at is not None and (now >= self._flush_at or len(self._entries) >= ENOUGH)
         beat = self._alive is None or not -HEARTBEAT < now - self._alive < HEARTBEAT
         if not (due or beat or (at_once and self._entries)):
@@ -201,25 +205,25 @@ class Record:
         """Up to where everything has been decided."""
         return Alive(now if self.decides_until is None else min(now, self.decides_until))
 
-    def step_back(self, before: Instant, now: Instant) -> None:
-        """The clock, which stood at `before`, was set back."""
+    def step_back(self, now: Instant) -> None:
+        """The clock was set back."""
         self.note(TakenBack(now))
-        self._back = Doubt(now, before).over(self._back)
-        if self.degraded:
-            self._doubt = self._doubt.over(self._back)
-            self._store.doubt(self._doubt)
+        self.unwritten.set_back(now)
 
-    def started_ahead(self, now: Instant) -> Mapping[str, Rows]:
-        """By job what was started of instants later than `now`, or may have been, as far as the store can say."""
+    def started_ahead(self, now: Instant) -> Mapping[str, Sequence[Instant]]:
+        """By job what was claimed of instants later than `now`, as far as the store can say, and we."""
+        started: Mapping[str, tuple[Instant, ...]] = {}
         with suppress(RecordFailed):
-            return self._store.ahead(now)
-        return {}
+            started = self._store.ahead(now)
+        ahead = {job_id: list(instants) for job_id, instants in started.items()}
+        for entry in self._entries:
+            run = entry.run if isinstance(entry, Claimed) else entry.held.run if isinstance(entry, Waits) else None
+            if run is not None and run.scheduled_at > now and run.attempt == 1 and run.cause in NAMED:
+                ahead.setdefault(run.job_id, []).append(run.scheduled_at)
+        return ahead
 
     def close(self, now: Instant) -> int:
         """Write what waits, for the last time; how many entries could not be written."""
-        if self.in_doubt:
-            self._store.close()
-            return 0  # the next daemon finds what we found
         self._try_again = 0
         self._entries.append(self._seen(now))
         self._write()
@@ -236,33 +240,35 @@ class Record:
             if self.unread is not None:
                 self._entries += self.unread(self._store.read(self._clock.now()))
                 self.unread = None
-            refused = self._store.write(self._entries)
+            instead = self.unwritten.in_place_of_entries() if self._dropped else []
+            lost = self.see_dropped(self._store.read(self._clock.now())) if self._dropped else []
+            refused = self._store.write([*instead, *self._entries, *lost])
         except RecordFailed as error:
             self._fail(error)
             return frozenset()
+        self.unwritten.end()
         if self.degraded:
             self._heal()
-        elif self.doubt_is_told:
-            self._store.doubt(None)
-            self.doubt_is_told = False
-        self.found = None
         self.takes = max(self._clock.elapsed() - began, self.takes * 9 // 10)
         self._recorded += (entry.run_id for entry in self._entries if isinstance(entry, Ended))
         self._untidied += sum(isinstance(entry, Claimed | Passed) for entry in self._entries)
         self._entries.clear()
         self._claimed.clear()
-        self._back = None
+        for entry in instead:
+            if isinstance(entry, Doubted):
+                self.doubt(entry)
         return refused
 
     def _fail(self, error: RecordFailed) -> None:
         now = self._clock.now()
         if not self.degraded:
             self._failing_since = self._clock.elapsed()
-            self._doubt = Doubt(now).over(self._back).over(self.found)
-        # At each try: should the next daemon find the clock earlier, it knows how far this one has come.
-        self._doubt = replace(self._doubt, seen=now + 2 * AGAIN)
-        noted = self._store.doubt(self._doubt)
-        if not self.degraded:
+            self.unwritten.begin()
+        was_noted = self.unwritten.outlives_the_machine
+        # With what comes up to the next try: most starts are noted before they are thought of.
+        self.unwritten.note([(now, now + 2 * AGAIN)])
+        noted = self.unwritten.outlives_the_machine
+        if not self.degraded or (was_noted and not noted):
             self._listen(event.RecordFailing(str(error), noted))
         self.degraded = str(error)
         self._try_again = self._clock.elapsed() + AGAIN
@@ -286,7 +292,6 @@ class Record:
             del self._claimed[next(iter(self._claimed))]
 
     def _heal(self) -> None:
-        self._store.doubt(None)
         took = self._clock.elapsed() - self._failing_since
         self._listen(event.RecordHealed(len(self._entries), self._dropped, took))
         self.degraded = ""

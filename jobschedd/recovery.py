@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobschedd.model.error import BadFile
-from jobschedd.model.policy import Stretch, apart, before
+from jobschedd.model.policy import Stretch, apart, before, within
 from jobschedd.model.record import (
     Alive,
     Began,
     Booted,
     Claimed,
     Defined,
+    Doubted,
     Ended,
     Entry,
     Known,
@@ -21,15 +22,14 @@ from jobschedd.model.record import (
     Passed,
     Past,
     Paused,
-    Rows,
-    TakenBack,
     Undefined,
     Waits,
-    floor,
 )
+from jobschedd.model.rows import merged
 from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run
 from jobschedd.model.schedule import Schedule
 from jobschedd.model.span import show_span
+from jobschedd.passing import GONE, NOT_KEPT, NOT_READ, NOT_WRITTEN, not_written
 from jobschedd.supervision import NOT_SEEN
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jobschedd.model.catalog import Catalog
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
+    from jobschedd.model.rows import Rows
     from jobschedd.ports import Clock
     from jobschedd.record import Record
     from jobschedd.supervision import Supervision
@@ -45,10 +46,6 @@ ReadTerms = Callable[[str, str], Schedule | None]
 
 NO_INSTANT = 0
 """Of a boot that was seen, but may have had its @reboot before the record was begun."""
-
-NOT_WRITTEN = "not known: starts could not be written down"
-NOT_READ = "not known: the record could not be read"
-GONE = "withdrawn: the job was removed"
 
 
 class Recovery:
@@ -81,14 +78,15 @@ class Recovery:
         self._waiting = {held.run.run_id: held for held in past.waiting}
         """What the last daemon has left waiting, until its jobs have come."""
         record.everything = self.everything
-        record.in_doubt = past.doubt is not None
-        record.found = past.doubt
+        record.see_dropped = self.see_dropped
+        record.doubt = self.doubt
+        record.unwritten.found = past.doubt
         if past.unread:
             record.unread = self.see_past
-        if past.seen_at is not None and past.seen_at > host.since:
-            record.note(TakenBack(host.since))  # while nobody watched
-        if past.doubt is not None and past.doubt.reached:
-            record.note(TakenBack(past.doubt.back_to(host.since)))  # while nobody could write it down
+        # The clock may have been set back while nobody watched, or could not write it down.
+        record.step_back(host.since if past.doubt is None else past.doubt.certain(host.since))
+        if past.doubt is not None:
+            record.note(Doubted(past.doubt.spans, past.doubt.presumed(host.since)))
         if past.boot is None:
             record.note(Booted(host.boot_id, host.boot or NO_INSTANT))
 
@@ -99,10 +97,7 @@ class Recovery:
             # A start that was claimed ahead of its instant may be the last thing that the daemon has written.
             gone_since = max(seen_at, known.accounted)
             self.let_pass(job_id, known, gone_since, Outcome.SKIPPED, GONE)
-            for first, last in rows:
-                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE, definition=known.digest)
-                self._record.passed(Passed(run, Outcome.SKIPPED, GONE, first, 1 if first == last else None))
-            self._record.note(Owing(job_id, ()))
+            self.withdraw(job_id, known, rows, GONE)
             self._record.note(Undefined(job_id, gone_since))
         self._supervision.lose_the_rest(now)
         for held in self._waiting.values():
@@ -110,8 +105,6 @@ class Recovery:
         self._waiting = {}
         self._loaded = True
         self._record.loading = False
-        self._record.doubt_is_told = self._past_doubt is not None
-        self._record.in_doubt = False
         self._record.note(Alive(now))
 
     def go_on_waiting(self, definition: Definition, now: Instant) -> None:
@@ -135,61 +128,75 @@ class Recovery:
         now, since, entries = self._clock.now(), self._host.since, list[Entry]()
         self._ahead = past.ahead
         reason = f"{NOT_READ} {show_span(since, now, self._host.zone)}"
-        doubt = self._past_doubt
-        until = since - 1 if doubt is None else floor(since, doubt)
+        self.doubt(past.doubted)
         for job_id, known in past.known.items():
-            self.let_pass(job_id, known, until, Outcome.MISSED, reason, in_doubt=doubt is not None)
+            self.let_pass(job_id, known, since - 1, Outcome.MISSED, reason)
         self._dispatch.paused |= past.paused
         if self._loaded:
             for job_id in past.known.keys() - {definition.job.job_id for definition in self._catalog}:
                 entries.append(Undefined(job_id, since))
-        lost = Ending(None, None, 0, None, NOT_SEEN)
-        going = {active.run.run_id for active in self._dispatch.running} | self._record.waiting_runs()
-        entries += (
-            Ended(claim.run.run_id, Outcome.LOST, now, lost) for claim in past.open if claim.run.run_id not in going
-        )
-        unknown = Ending(None, None, 0, None, reason)
-        entries += (Ended(held.run.run_id, Outcome.SKIPPED, now, unknown) for held in past.waiting)
         for job_id, rows in past.owing.items():
-            for first, last in rows:
-                digest = past.known[job_id].digest if job_id in past.known else ""
-                run = Run(self._clock.run_id(now), job_id, last, Cause.SCHEDULE, definition=digest)
-                entries.append(Passed(run, Outcome.MISSED, reason, first, 1 if first == last else None))
-            entries.append(Owing(job_id, ()))
-        return entries
+            known = past.known.get(job_id, Known("", "", 0))
+            self.withdraw(job_id, known, rows, reason, Outcome.MISSED)
+            entries.append(Owing(job_id, tuple(self._dispatch.timetable.arrears.of(job_id))))
+        return [*entries, *self._lost(past, NOT_SEEN, Outcome.SKIPPED, reason)]
 
-    def doubt(self, job_id: str, known: Known, rows: Rows, until: Instant) -> None:
-        """Nobody knows what was started of what was owed up to `until`: none of it is started now."""
-        assert self._past_doubt is not None, "only then is anything in doubt"
-        reason = f"{NOT_WRITTEN} {show_span(self._past_doubt.since, self._host.since, self._host.zone)}"
-        self.let_pass(job_id, known, until, Outcome.MISSED, reason, in_doubt=True)
+    def see_dropped(self, past: Past) -> list[Entry]:
+        """What goes on, and what does not and is said to: what there was to say of it may have been dropped."""
+        return [*self._going(), *self._lost(past, NOT_KEPT, Outcome.LOST, NOT_KEPT)]
+
+    def doubt(self, doubted: Doubted) -> None:
+        """None of what lies in these is started, nor caught up."""
+        for definition, row in self._dispatch.timetable.doubt(doubted, self._catalog):
+            self._dispatch.passing.pass_doubted(definition, row, self._clock.now())
+
+    def _lost(self, past: Past, open_reason: str, waiting: Outcome, waiting_reason: str) -> Iterator[Entry]:
+        """The ends of what goes on or waits by the record, and for nobody else."""
+        now, waits = self._clock.now(), self._dispatch.admission.waiting
+        going = {active.run.run_id for active in self._dispatch.running} | {held.run.run_id for held in waits}
+        going |= self._record.waiting_runs()
+        for run, outcome, reason in (
+            *((claim.run, Outcome.LOST, open_reason) for claim in past.open),
+            *((held.run, waiting, waiting_reason) for held in past.waiting),
+        ):
+            if run.run_id not in going:
+                yield Ended(run.run_id, outcome, now, Ending(None, None, 0, None, reason))
+
+    def withdraw(self, job_id: str, known: Known, rows: Rows, reason: str, outcome: Outcome = Outcome.SKIPPED) -> None:
+        """Say of what a job had to catch up that it does not."""
         for first, last in rows:
             run = Run("", job_id, last, Cause.SCHEDULE, definition=known.digest)
-            count = 1 if first == last else None
-            self._pass(known, Passed(run, Outcome.MISSED, reason, first, count, in_doubt=True))
+            self._pass(known, Passed(run, outcome, reason, first, 1 if first == last else None))
         self._record.note(Owing(job_id, ()))
 
-    def let_pass(
-        self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str, *, in_doubt: bool = False
-    ) -> None:
+    def let_pass(self, job_id: str, known: Known, until: Instant, outcome: Outcome, reason: str) -> None:
         """Say of what a job named after what is accounted for, up to `until`, that it does not run."""
         schedule = self._schedule(job_id, known)
         first = None if schedule is None else schedule.next(known.accounted, self._host.boot)
         if schedule is not None and first is not None and first <= until:
             row = before(schedule, first, until + 1, self._host.boot)
             run = Run("", job_id, row.last, Cause.SCHEDULE, definition=known.digest)
-            self._pass(known, Passed(run, outcome, reason, row.first, row.count, in_doubt))
+            self._pass(known, Passed(run, outcome, reason, row.first, row.count))
 
     def _pass(self, known: Known, passed: Passed) -> None:
         """Say of a row of instants that it does not run; but for those that did."""
-        run = passed.run
+        run, boot = passed.run, self._host.boot
         row = Stretch(passed.first, run.scheduled_at, passed.count)
-        unwritten = self._supervision.unwritten.get(run.job_id, ())
-        spans = sorted({*self._ahead.get(run.job_id, ()), *((instant, instant) for instant in unwritten)})
-        schedule = self._schedule(run.job_id, known) if spans else None
-        for part in [row] if schedule is None else apart(schedule, row, spans, self._host.boot):
-            one = replace(run, run_id=self._clock.run_id(self._clock.now()), scheduled_at=part.last)
-            self._record.passed(replace(passed, run=one, first=part.first, count=part.count))
+        instants = {*self._ahead.get(run.job_id, ()), *self._supervision.unwritten.get(run.job_id, ())}
+        started, doubts = [(instant, instant) for instant in sorted(instants)], self._dispatch.timetable.doubted_spans
+        schedule = self._schedule(run.job_id, known) if started or doubts else None
+        if schedule is None:
+            self._pass_row(passed, row)
+            return
+        for doubted, span in within(schedule, row, doubts, boot):
+            for part in apart(schedule, doubted, started, boot):
+                self._pass_row(replace(passed, outcome=Outcome.MISSED, reason=not_written(span, self._host)), part)
+        for part in apart(schedule, row, merged([*started, *doubts]), boot):
+            self._pass_row(passed, part)
+
+    def _pass_row(self, passed: Passed, row: Stretch) -> None:
+        one = replace(passed.run, run_id=self._clock.run_id(self._clock.now()), scheduled_at=row.last)
+        self._record.passed(replace(passed, run=one, first=row.first, count=row.count))
 
     def _schedule(self, job_id: str, known: Known) -> Schedule | None:
         """None: it had none, or its time zone is gone and nobody can say what it named."""
@@ -203,15 +210,20 @@ class Recovery:
         now = self._clock.now()
         entries: list[Entry] = [self.defined(definition, now) for definition in self._catalog]
         ids = [definition.job.job_id for definition in self._catalog]
-        entries += (Owing(job_id, rows) for job_id in ids if (rows := self._dispatch.timetable.waiting(job_id)))
-        for active in self._dispatch.running:
-            entries.append(Claimed(active.run, active.variables))
-            if active.pid is not None and active.started_at is not None:
-                entries.append(Began(active.run.run_id, active.pid, active.started_at))
+        arrears = self._dispatch.timetable.arrears
+        entries += (Owing(job_id, tuple(rows)) for job_id in ids if (rows := arrears.of(job_id)))
+        entries += self._going()
         entries += map(Waits, self._dispatch.admission.waiting)
         entries += (Paused(job_id, now) for job_id in self._dispatch.paused)
+        entries.append(self._dispatch.timetable.doubts())
         entries.append(Booted(self._host.boot_id, self._host.boot or NO_INSTANT))
         return entries
+
+    def _going(self) -> Iterator[Entry]:
+        for active in self._dispatch.running:
+            yield Claimed(active.run, active.variables)
+            if active.pid is not None and active.started_at is not None:
+                yield Began(active.run.run_id, active.pid, active.started_at)
 
     def defined(self, definition: Definition, since: Instant) -> Defined:
         delay = self._dispatch.timetable.delay(definition)

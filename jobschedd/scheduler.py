@@ -9,25 +9,20 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from jobschedd.dispatch import HELD_UP, Dispatch
+from jobschedd.dispatch import Dispatch
 from jobschedd.inquiry import Inquiry
 from jobschedd.model import event, message
 from jobschedd.model.catalog import Added, Catalog, Cleared, Effect, Removed, Troubled
-from jobschedd.model.record import (
-    Booted,
-    Keep,
-    Owing,
-    Past,
-    Rows,
-    Undefined,
-    Waits,
-)
+from jobschedd.model.record import Booted, Keep, Past, Undefined, Waits
 from jobschedd.model.run import SECOND, Instant, Outcome
+from jobschedd.passing import CHANGED, GONE, HELD_UP
 from jobschedd.record import Record
-from jobschedd.recovery import GONE, ReadTerms, Recovery
+from jobschedd.recovery import ReadTerms, Recovery
 from jobschedd.supervision import Supervision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jobschedd.model.host import Host
     from jobschedd.model.job import Definition
     from jobschedd.ports import Clock, Listener, Runner, Store, Waiting, Watches
@@ -37,8 +32,6 @@ STEP = SECOND
 
 BULK = 100
 """More changes than this at once are said one by one only at debug level."""
-
-CHANGED = "withdrawn: the job changed"
 
 
 class Scheduler:
@@ -100,7 +93,7 @@ class Scheduler:
 
     def _next_moment(self) -> Instant:
         moments = [self._record.next_moment, self._dispatch.ends.next_moment(self._clock.now())]
-        if not self._stop_reply and not self._record.in_doubt:
+        if not self._stop_reply:
             start = self._dispatch.timetable.first()
             moments += [start and start - self._dispatch.lead, self._dispatch.admission.waiting.first()]
         return min(moment for moment in moments if moment is not None)
@@ -114,17 +107,19 @@ class Scheduler:
         """
         now = self._clock.now()
         why_late = self._notice_gap(now)
-        may_start = not self._stop_reply and not self._record.in_doubt
-        if may_start:
+        if not self._stop_reply:
             self._dispatch.start_due(now, why_late)
         self._dispatch.ends.pass_time()
         if received is not None:
             self.handle(received, now)
-        if may_start and not self._stop_reply:
+        if not self._stop_reply:
             self._dispatch.start_waiting(now)
             self._dispatch.catch_up(now)
         self._supervision.end_chains(now)
         self._dispatch.note_arrears()
+        for job_id, since in self._dispatch.timetable.take_released().items():
+            if definition := self._catalog.get(job_id):
+                self._record.note(self._recovery.defined(definition, since))
         write_now, self._write_replies = self._write_replies, []
         self._record.flush(now, at_once=bool(self._stop_reply or write_now))
         for reply in write_now:
@@ -154,13 +149,14 @@ class Scheduler:
             if boot is not None:
                 self._record.note(Booted(self._host.boot_id, boot))
         if step <= -STEP:
-            self._record.step_back(now - step, now)
+            self._record.step_back(now)
+            self._dispatch.timetable.set_back(now)
             started = self._record.started_ahead(now)
             for definition in self._catalog:
                 self._step_back(definition, started.get(definition.job.job_id, ()), now)
         return why
 
-    def _step_back(self, definition: Definition, started: Rows, now: Instant) -> None:
+    def _step_back(self, definition: Definition, started: Sequence[Instant], now: Instant) -> None:
         job_id = definition.job.job_id
         if job_id in self._dispatch.quarantined and self._dispatch.timetable.due(job_id) is None:
             return
@@ -235,7 +231,7 @@ class Scheduler:
                 self._dispatch.quarantined.discard(job_id)
                 self._dispatch.admission.withdraw(job_id, GONE, now)
                 for stretch in self._dispatch.timetable.withdraw(definition, now):
-                    self._dispatch.pass_stretch(definition, stretch, Outcome.SKIPPED, GONE, now)
+                    self._dispatch.passing.pass_all(definition, stretch, Outcome.SKIPPED, GONE, now)
                 self._record.note(Undefined(job_id, now))
                 if definition.job.watch is not None:
                     self._watches.watch(job_id, None)
@@ -249,20 +245,20 @@ class Scheduler:
         job_id = definition.job.job_id
         self._dispatch.quarantined.discard(job_id)
         try:
-            arrival = self._dispatch.timetable.load(definition, replaced, now)
+            started = self._supervision.unwritten.get(job_id, ())
+            arrival = self._dispatch.timetable.load(definition, replaced, now, started)
         except Exception:  # noqa: BLE001 - a bug of ours met by one job must not keep the others from loading
             self._dispatch.quarantine(definition, traceback.format_exc())
             return
         if not definition.job.enabled:
             self._dispatch.admission.withdraw(job_id, CHANGED, now)
         for stretch in arrival.withdrawn:
-            self._dispatch.pass_stretch(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
+            self._dispatch.passing.pass_all(replaced or definition, stretch, Outcome.SKIPPED, CHANGED, now)
+        for stretch in arrival.doubted:
+            self._dispatch.passing.pass_doubted(definition, stretch, now)
         if arrival.before and arrival.since is not None:
             self._recovery.let_pass(job_id, arrival.before, arrival.since, Outcome.SKIPPED, CHANGED)
-        if arrival.withdrawn and replaced is None:
-            self._record.note(Owing(job_id, ()))  # what the last daemon has left of it
-        if arrival.in_doubt:
-            self._recovery.doubt(job_id, *arrival.in_doubt)
+            self._recovery.withdraw(job_id, arrival.before, arrival.withdrawn_before, CHANGED)
         if arrival.since is not None:
             self._record.note(self._recovery.defined(definition, arrival.since))
         self._recovery.go_on_waiting(definition, now)
@@ -272,4 +268,5 @@ class Scheduler:
         watch = definition.job.watch if definition.job.enabled else None
         if watch is not None or (replaced is not None and replaced.job.watch is not None):
             self._watches.watch(job_id, watch)
-        self._listen(event.JobLoaded(definition, replaced is not None, self._dispatch.timetable.due(job_id), now, bulk))
+        due = self._dispatch.timetable.next_start(definition)
+        self._listen(event.JobLoaded(definition, replaced is not None, due, now, bulk))

@@ -9,7 +9,7 @@ from jobschedd.model import event, message
 from jobschedd.model.event import show_instant
 from jobschedd.model.policy import retry_delay
 from jobschedd.model.record import Claimed
-from jobschedd.model.run import Cause, Ending, Instant, Outcome, Run, outcome_of
+from jobschedd.model.run import NAMED, Cause, Ending, Instant, Outcome, Run, outcome_of
 from jobschedd.model.start import Start
 from jobschedd.model.waiting import Held
 
@@ -70,9 +70,9 @@ class Supervision:
             self._lost.setdefault(active.run.job_id, []).append(active.run)
         for run in found:
             known = self._dispatch.running.leave(run.run.run_id)
-            if known is None and self._dispatch.record.claim([Claimed(run.run)]):
+            if known is None and self._dispatch.record.claim([Claimed(run.run, found=True)]):
                 continue  # its end is on the record: the daemon before us died before it could say so
-            if known is None:
+            if known is None and run.run.cause in NAMED:
                 self.unwritten.setdefault(run.run.job_id, []).append(run.run.scheduled_at)
             variables = () if known is None else known.variables
             active = self._dispatch.running.add(run.run, run.started_at, run.pid, variables)
@@ -125,7 +125,7 @@ class Supervision:
             return
         run = active.run
         if not self._dispatch.running.has_job(run.job_id):
-            self._dispatch.timetable.run_ended(run.job_id)
+            self._dispatch.timetable.arrears.run_ended(run.job_id)
         self._dispatch.admission.waiting.look_again(run.job_id)
         if active.asked or not ending.asked:
             # What the runner says of it outlives us; what we said is in better words.

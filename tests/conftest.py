@@ -21,7 +21,7 @@ from jobschedd.model.host import Host
 from jobschedd.model.job import Definition, parse, read_terms
 from jobschedd.model.launch import Launch
 from jobschedd.model.part import Watch
-from jobschedd.model.record import Doubt, Entry, Past, RecordFailed
+from jobschedd.model.record import Doubt, Entry, Keep, Past, RecordFailed
 from jobschedd.model.run import SECOND, Asked, Ending, Instant, Run, make_run_id
 from jobschedd.model.schedule import parse_schedule
 from jobschedd.model.timing import Defaults
@@ -184,12 +184,19 @@ class MemoryStore(SqliteStore):
     def __init__(self) -> None:
         super().__init__(":memory:", host="here", marker=MemoryMarker())
         self.failing: RecordFailed | None = None
+        self.unreadable = False
+        """As long as it fails."""
         self.doubts: list[Doubt | None] = []
 
     def _connect(self) -> None:
         if self._db is None:
             self._db = sqlite3.connect(":memory:", isolation_level=None)
             bring_up_to_date(self._db, ":memory:")
+
+    def read(self, now: Instant) -> Past:
+        if self.unreadable and self.failing is not None:
+            raise self.failing
+        return super().read(now)
 
     def write(self, entries: Sequence[Entry]) -> frozenset[str]:
         if self.failing is not None:
@@ -224,6 +231,7 @@ class World:
         past: Past | None = None,
         lead: int = 0,
         patience: int = 0,
+        keep: Keep = Keep(),  # noqa: B008 - Keep is frozen: one default shared by all callers is safe
     ) -> None:
         """`store`: what another world has left behind. `lead`: microseconds by which starts are claimed ahead."""
         self.clock = StandingClock(now)
@@ -246,6 +254,7 @@ class World:
             past=past,
             catch_up_parallel=4,
             read_terms=lambda job_id, terms: read_terms(job_id, terms, ZoneInfo).schedule,
+            keep=keep,
             lead=lead,
             patience=patience,
         )

@@ -15,7 +15,8 @@ from jobschedd.model import event, message
 from jobschedd.model.audit import Audit, InForce, audit_job
 from jobschedd.model.job import read_terms
 from jobschedd.model.policy import start_delay
-from jobschedd.model.record import Doubt, Past, RecordFailed
+from jobschedd.model.record import Keep, Past, RecordFailed
+from jobschedd.model.rows import lies_in
 from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Ending, Outcome, Run
 from jobschedd.world.store.reading import Reader
 from tests.conftest import MemoryStore, World, at, change, local
@@ -45,6 +46,31 @@ def outcomes(store: MemoryStore, job: str = "a") -> list[tuple[str, str]]:
         " SELECT scheduled_at, outcome FROM passed WHERE job_id = ? ORDER BY 1", job, job
     )  # fmt: skip
     return [(local(instant)[:16], outcome) for instant, outcome in rows]
+
+
+def audited(store: MemoryStore) -> Audit:
+    """What `jobctl audit` finds in it."""
+    store._connect()
+    reader = Reader.__new__(Reader)
+    assert store._db is not None
+    reader._db = store._db
+    found, until, boots = Audit(), reader.seen_at(), reader.boots()
+    assert until is not None
+    for job_id, versions in groupby(reader.versions(), lambda version: version.job_id):
+        made = [
+            InForce(
+                definition.schedule,
+                version.delay,
+                max(version.since, version.forgotten),
+                version.until or until,
+                version.digest,
+            )
+            for version in versions
+            if (definition := read_terms(job_id, version.terms, ZoneInfo)).schedule
+        ]
+        starts, rows, owing = reader.starts(job_id), reader.rows(job_id), reader.owing(job_id)
+        found.add(audit_job(job_id, made, starts=starts, rows=rows, owing=owing, boots=boots, until=until))
+    return found
 
 
 def passed(world: World) -> list[tuple[str, str, int | None]]:
@@ -351,6 +377,17 @@ def test_a_glitch_of_the_clock_deletes_no_history() -> None:
 # -- boots, pauses, clocks -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("now", ["1970-01-02 08:00:30", "2026-11-23 08:00:30"])
+def test_a_clock_at_its_beginning_and_a_century_of_keeping_delete_nothing(now: str) -> None:
+    world = World(at(now), keep=Keep(usec=36_525 * DAY if now > "2" else 90 * DAY))
+    world.load(change("a.json", "a", overlap="allow"))
+    for _ in range(5):
+        world.pass_time(MINUTE)
+    world.pass_time(2 * HOUR)
+    world.pass_time(SECOND)
+    assert len(outcomes(world.store)) >= 6
+
+
 def test_rows_are_deleted_too_where_something_is_always_due() -> None:
     world = first(*(change(f"{n}.json", f"j{n}", "* * * * * *", overlap="allow") for n in range(50)))
     pieces: list[int] = []
@@ -501,9 +538,12 @@ def test_while_the_record_cannot_be_written_jobs_go_on_and_nothing_is_lost(world
     assert world.said(event.RecordHealed)[0].dropped == 0
     assert [outcome for _, outcome in outcomes(world.store)] == ["succeeded"] * 4
     assert sorted(world.runner.forgotten) == sorted(run.run_id for run, _ in world.runner.started)
-    since = at("2026-11-23 08:02:30")
-    tries = [Doubt(since, 0, since + number * MINUTE + 2 * SECOND) for number in range(3)]
-    assert world.store.doubts == [*tries, None]
+    *noted, gone = world.store.doubts
+    assert gone is None
+    assert {doubt and doubt.since for doubt in noted} == {at("2026-11-23 08:02:30")}
+    assert noted[-1] is not None
+    assert all(lies_in(noted[-1].spans, run.scheduled_at) for run, _ in world.runner.started[1:])
+    assert not lies_in(noted[-1].spans, world.runner.started[0][0].scheduled_at)
 
 
 def test_what_may_have_run_while_nothing_could_be_written_is_not_run_again() -> None:
@@ -540,7 +580,7 @@ def test_what_could_not_be_written_down_and_the_runner_still_has_is_not_in_doubt
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_a_daemon_that_dies_while_it_takes_up_what_is_in_doubt_leaves_it_as_it_was(loaded: bool) -> None:
+def test_a_daemon_that_dies_while_it_takes_up_what_is_in_doubt_leaves_it_in_doubt(loaded: bool) -> None:
     a, b = change("a.json", "a", "*/10 * * * *", catch_up="1d"), change("b.json", "b", "*/10 * * * *", overlap="allow")
     before = first(a, b)
     before.store.failing = RecordFailed("disk I/O error")
@@ -554,13 +594,13 @@ def test_a_daemon_that_dies_while_it_takes_up_what_is_in_doubt_leaves_it_as_it_w
     halfway.pass_time(MINUTE)
     assert halfway.runs == []
     after = following(before, "2026-11-23 08:45:00", a, b)
-    assert after.runs == []
-    fates = {
-        (run.job_id, first, run.scheduled_at)
-        for entry in after.said(event.InstantPassed)
-        for run, first in [(entry.run, entry.first)]
-    }
-    assert fates == {(job, at("2026-11-23 08:10"), at("2026-11-23 08:40")) for job in "ab"}
+    after.pass_time(SECOND)
+    # What came while none of them was there is caught up as ever.
+    assert after.runs == [("a", "2026-11-23 08:40:00")]
+    assert outcomes(after.store)[0] == ("2026-11-23 08:20", "missed")
+    assert outcomes(after.store, "b")[0] == ("2026-11-23 08:10", "lost")
+    after.say(message.Close(SimpleQueue()))
+    assert audited(after.store).clean
     assert after.store.doubts[-1] is None
 
 
@@ -610,19 +650,25 @@ def test_a_run_is_not_told_to_have_a_record_before_it_has(world: World) -> None:
 # -- whatever happens ----------------------------------------------------------------------------------------------
 
 
+ALL = Keep(usec=1_000 * 365 * DAY)
+"""What is deleted because a clock was decades ahead is not known to have run."""
+
+
 class Lives:
     """One record, and one daemon after the other, each of which is killed or stopped at some moment."""
 
     def __init__(self, seed: int, worse: str) -> None:
-        """`worse`: `back`, the clock goes back too; `full`, now and then nothing can be written."""
+        """`worse`: `back`, the clock goes back too, between two lives as well; `full`, now and then nothing can be
+        written; `far`, the clock is days or decades ahead at times, and is put right."""
         self.worse = worse
+        self.lived = 0
         self.draw = random.Random(seed)
         self.files: dict[str, message.FileChange] = {}
         self.starts: list[tuple[str, int, int]] = []
         for number in range(5):
             self.write_file(f"j{number}")
         # No file comes, and nobody types, at a whole second.
-        self.world = World(EIGHT + 123_457, machine="m", loading=True)
+        self.world = World(EIGHT + 123_457, machine="m", loading=True, keep=ALL)
         self.begin(self.world)
 
     def write_file(self, job: str) -> message.FileChange:
@@ -652,28 +698,46 @@ class Lives:
     def end_life(self) -> None:
         """Kill it, or stop it; the runner lives on, or does not."""
         world, draw = self.world, self.draw
+        self.lived += world.clock.elapsed()
         self.remember()
         if draw.random() < 0.3:
             world.say(message.Stop(SimpleQueue()))
             world.say(message.Close(SimpleQueue()))
         active = [active.run for active in world.scheduler._dispatch.running]
         self.going = active if draw.random() < 0.7 else []
-        world.store.failing = None
+        if "full" not in self.worse or draw.random() < 0.7:
+            world.store.failing = None
         for job in draw.sample(sorted(self.files), draw.choice([0, 0, 1])):
             self.write_file(job)
-        after = World(
-            world.clock.wall + draw.choice([SECOND, MINUTE, 20 * MINUTE, 5 * HOUR]),
-            store=world.store, machine="m", loading=True,
-        )  # fmt: skip
+        wall = world.clock.wall + draw.choice([SECOND, MINUTE, 20 * MINUTE, 5 * HOUR])
+        if "back" in self.worse and draw.random() < 0.3:
+            wall -= draw.choice([MINUTE, HOUR, 10 * HOUR])
+        if "far" in self.worse and draw.random() < 0.2:
+            wall += draw.choice([HOUR, 30 * HOUR])
+        if "far" in self.worse and draw.random() < 0.3:
+            wall = min(wall, self.right + HOUR)
+        world.store.unreadable = self.worse == "full" and world.store.failing is not None and draw.random() < 0.5
+        past = Past(unread=True, doubt=world.store._marker.read()) if world.store.unreadable else None
+        after = World(wall, store=world.store, machine="m", loading=True, keep=ALL, past=past)
         after.clock.ids = world.clock.ids + 1_000
         self.begin(after)
+
+    @property
+    def right(self) -> int:
+        """What a clock that nobody has set would say."""
+        return EIGHT + 123_457 + self.lived
 
     def remember(self) -> None:
         self.starts += [(run.job_id, run.scheduled_at, run.attempt) for run, _ in self.world.runner.started]
 
     def live(self) -> None:
         world, draw = self.world, self.draw
-        match draw.randrange(16):
+        world.clock.advance(1)  # no two things that nobody has planned are of one moment
+        match draw.randrange(18):
+            case 17 if "far" in self.worse:
+                world.step_clock(draw.choice([30 * HOUR, 3 * DAY, 72 * 365 * DAY]))
+            case 16 if "far" in self.worse:
+                world.step_clock(min(0, self.right + world.clock.elapsed() - world.clock.wall))
             case 15:
                 world.say(message.Start(draw.choice(sorted(self.files)), 0, SimpleQueue()))
             case 14:
@@ -683,7 +747,7 @@ class Lives:
                     if active.started_at is None:
                         world.say(message.RunStarted(active.run.run_id, 1, world.clock.wall))
             case 12:
-                world.say(message.Configure(4, draw.choice([None, None, 1, 3])))
+                world.say(message.Configure(4, draw.choice([None, None, 1, 3]), ALL))
             case 0:
                 world.step_clock(draw.choice([5 * SECOND, 3 * MINUTE, HOUR]))
             case 1:
@@ -710,7 +774,7 @@ class Lives:
                 world.pass_time(draw.choice([SECOND, 20 * SECOND, MINUTE]))
 
 
-@pytest.mark.parametrize("worse", ["", "back", "full", "back and full"])
+@pytest.mark.parametrize("worse", ["", "back", "full", "back and full", "back and full and far"])
 @pytest.mark.parametrize("seed", range(25))
 def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: int, worse: str) -> None:
     lives = Lives(seed, worse)
@@ -718,32 +782,12 @@ def test_through_any_lives_every_instant_has_one_fate_and_none_two_starts(seed: 
         for _ in range(lives.draw.randrange(5, 60)):
             lives.live()
         lives.end_life()
+    lives.world.store.failing = None
+    lives.world.pass_time(MINUTE)
     lives.world.pass_time(MINUTE)
     lives.world.say(message.Close(SimpleQueue()))
     lives.remember()
     assert len(set(lives.starts)) == len(lives.starts) > 20
-    if worse == "back and full":
-        # Nothing runs twice. But where the record could not hear of a step of the clock it may say too much or too little.
-        return
-    found, zones = Audit(), ZoneInfo
-    reader = Reader.__new__(Reader)
-    assert lives.world.store._db is not None
-    reader._db = lives.world.store._db
-    until = reader.seen_at()
-    assert until is not None
-    for job_id, versions in groupby(reader.versions(), lambda version: version.job_id):
-        made = [
-            InForce(
-                definition.schedule,
-                version.delay,
-                max(version.since, version.forgotten),
-                version.until or until,
-                version.digest,
-            )
-            for version in versions
-            if (definition := read_terms(job_id, version.terms, zones)).schedule
-        ]
-        starts, rows, owing = reader.starts(job_id), reader.rows(job_id), reader.owing(job_id)
-        found.add(audit_job(job_id, made, starts=starts, rows=rows, owing=owing, boots=reader.boots(), until=until))
+    found = audited(lives.world.store)
     assert (found.unexplained, found.double, found.early) == ([], [], [])
-    assert found.instants > 300
+    assert found.instants + len(lives.starts) > 300

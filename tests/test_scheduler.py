@@ -748,7 +748,7 @@ def test_every_instant_runs_or_is_told_exactly_once(seed: int) -> None:
         while (following := schedule.next(moment)) is not None and following <= until:
             named.add(following)
             moment = following
-        rows = list(world.scheduler._dispatch.timetable._arrears.of(job.definition.job.job_id))
+        rows = list(world.scheduler._dispatch.timetable.arrears.of(job.definition.job.job_id))
         rows += [
             (said.first, said.run.scheduled_at)
             for said in world.said(event.InstantPassed)

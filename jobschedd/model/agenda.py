@@ -25,6 +25,10 @@ class Agenda:
         start = self._starts.get(job_id)
         return None if start is None else start - self._delays.get(job_id, 0)
 
+    def delay(self, job_id: str) -> int:
+        """By how much the start that a job waits for comes after its instant."""
+        return self._delays.get(job_id, 0)
+
     def put(self, job_id: str, instant: Instant | None, delay: int = 0) -> None:
         """Set which instant of a job is next, and how long after it the start comes; None: no instant."""
         if delay and instant is not None:

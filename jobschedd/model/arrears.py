@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobschedd.model.rows import Rows
     from jobschedd.model.run import Instant
 
 
@@ -40,6 +41,11 @@ class Arrears:
         insort(rows, (first, last))
         heappush(self._heap, (rows[0][0], job_id))
 
+    def inherit(self, job_id: str, rows: Rows) -> None:
+        """It is on the record that a job is to catch these up. What of them `put` does not say again it is not."""
+        if rows:
+            self._changed.add(job_id)
+
     def drop(self, job_id: str) -> None:
         if self._waiting.pop(job_id, None):
             self._changed.add(job_id)
@@ -59,6 +65,13 @@ class Arrears:
                     del self._waiting[job_id]
                 return job_id, first, last
         return None
+
+    def put_back(self, job_id: str, first: Instant, last: Instant) -> None:
+        """A row whose turn it was, or only some of it, could not be settled."""
+        rows = [row for row in self.of(job_id) if not first <= row[0] <= last]
+        self.drop(job_id)
+        for row in (*rows, (first, last)):
+            self.put(job_id, *row)
 
     def stand_behind(self, job_id: str, first: Instant, last: Instant) -> None:
         """Its last run is still going: its turn comes when that has ended."""

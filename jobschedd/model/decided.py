@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from jobschedd.model.policy import Stretch, apart, within
+from jobschedd.model.record import Doubted
+from jobschedd.model.rows import Rows, merged, up_to
+from jobschedd.model.run import MINUTE
+
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container
 
     from jobschedd.model.run import Instant
     from jobschedd.model.schedule import Schedule
@@ -25,7 +30,7 @@ class Undecided:
     """A schedule without the instants that have been decided."""
 
     schedule: Schedule
-    spans: tuple[tuple[Instant, Instant], ...]
+    spans: Rows
 
     @property
     def text(self) -> str:
@@ -46,38 +51,66 @@ class Decided:
     """
 
     def __init__(self) -> None:
-        self._spans: dict[str, tuple[Schedule, tuple[tuple[Instant, Instant], ...]]] = {}
+        self._spans: dict[str, tuple[Schedule, Rows]] = {}
         """By job id the schedule that named them, and the spans, in order, and apart from each other."""
-        self._doubted: dict[str, tuple[tuple[Instant, Instant], ...]] = {}
-        """The same of what may have been started, whatever schedule names it."""
+        self._noted: Rows = ()
+        self._presumed: Rows = ()
+        self.doubted: Rows = ()
+        """What may have been started, of any job, whatever its schedule; in order, and apart."""
 
     def __len__(self) -> int:
         return len(self._spans)
 
+    def doubt(self, noted: Rows, presumed: Rows) -> None:
+        """What lies in these may have been started too."""
+        self._noted, self._presumed = merged([*self._noted, *noted]), merged([*self._presumed, *presumed])
+        self.doubted = merged([*self._noted, *self._presumed], near=MINUTE)
+
+    def step_back(self, now: Instant) -> None:
+        """The clock was set back: it was wrong when it said up to where something is to be presumed."""
+        self._presumed = up_to(self._presumed, now)
+        self.doubt((), ())
+
+    def doubts(self) -> Doubted:
+        return Doubted(self._noted, self._presumed)
+
     def undecided(self, job_id: str, schedule: Schedule, after: Instant) -> Schedule:
         """What the schedule still names later than `after`: the schedule itself, unless the clock went back."""
-        ahead = tuple(span for span in self.spans(job_id, schedule) if span[1] > after)
-        return Undecided(schedule, ahead) if ahead else schedule
+        return _without(schedule, self.started(job_id, schedule), after)
 
-    def spans(self, job_id: str, schedule: Schedule) -> tuple[tuple[Instant, Instant], ...]:
-        """First and last of each, in order, and apart from each other."""
-        own, doubted = self._own(job_id, schedule), self._doubted.get(job_id)
-        return _merged([*own, *doubted]) if doubted else own
+    def certain(self, job_id: str, schedule: Schedule, after: Instant) -> Schedule:
+        """The same without what may have been started."""
+        return _without(schedule, self.spans(job_id, schedule), after)
 
-    def _own(self, job_id: str, schedule: Schedule) -> tuple[tuple[Instant, Instant], ...]:
+    def spans(self, job_id: str, schedule: Schedule) -> Rows:
+        """What was started, or may have been; in order, and apart from each other."""
+        own = self.started(job_id, schedule)
+        return merged([*own, *self.doubted]) if self.doubted else own
+
+    def started(self, job_id: str, schedule: Schedule) -> Rows:
+        """In order, and apart from each other."""
         named, spans = self._spans.get(job_id, (schedule, ()))
         # Between two instants of one schedule there may be some of another.
         return spans if named == schedule else ()
 
-    def doubt(self, job_id: str, rows: Iterable[tuple[Instant, Instant]]) -> None:
-        """All that lies between may have been started, whatever schedule names it."""
-        if rows := [*self._doubted.get(job_id, ()), *rows]:
-            self._doubted[job_id] = _merged(rows)
+    def undecided_of(self, job_id: str, schedule: Schedule, row: Stretch, boot: Instant | None) -> list[Stretch]:
+        """A row without what was started or may have been."""
+        return apart(schedule, row, self.spans(job_id, schedule), boot)
+
+    def doubted_of(
+        self, job_id: str, schedule: Schedule, row: Stretch, boot: Instant | None
+    ) -> list[tuple[Stretch, tuple[Instant, Instant]]]:
+        """What of a row may have been started, each with the span in which that was."""
+        return [
+            (part, span)
+            for doubted, span in within(schedule, row, self.doubted, boot)
+            for part in apart(schedule, doubted, self.started(job_id, schedule), boot)
+        ]
 
     def add(self, job_id: str, schedule: Schedule, instant: Instant, boot: Instant | None) -> None:
         """An instant is decided."""
         first = last = instant
-        spans = list(self._own(job_id, schedule))
+        spans = list(self.started(job_id, schedule))
         place = bisect_left(spans, instant, key=itemgetter(1))
         if place < len(spans) and spans[place][0] <= instant:
             return
@@ -115,15 +148,8 @@ class Decided:
             for job_id, (schedule, spans) in self._spans.items()
             if spans[-1][1] > before or job_id in keep
         }
-        self._doubted = {job_id: rows for job_id, rows in self._doubted.items() if rows[-1][1] > before}
 
 
-def _merged(rows: Iterable[tuple[Instant, Instant]]) -> tuple[tuple[Instant, Instant], ...]:
-    """In order, and apart from each other."""
-    merged: list[tuple[Instant, Instant]] = []
-    for first, last in sorted(rows):
-        if merged and first <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(last, merged[-1][1])
-        else:
-            merged.append((first, last))
-    return tuple(merged)
+def _without(schedule: Schedule, spans: Rows, after: Instant) -> Schedule:
+    ahead = tuple(span for span in spans if span[1] > after)
+    return Undecided(schedule, ahead) if ahead else schedule

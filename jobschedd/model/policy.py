@@ -162,6 +162,19 @@ def apart(
     return [*made, row if first == row.first else stretch(schedule, first, row.last, boot)]
 
 
+def within(
+    schedule: Schedule, row: Stretch, spans: Iterable[tuple[Instant, Instant]], boot: Instant | None
+) -> list[tuple[Stretch, tuple[Instant, Instant]]]:
+    """What of a row lies in these spans, which are in order, each with its span."""
+    made = []
+    for span in spans:
+        begin, end = span[0], min(span[1], row.last)
+        first = row.first if begin <= row.first else schedule.next(begin - 1, boot)
+        if first is not None and first <= end:
+            made.append((before(schedule, first, end + 1, boot), span))
+    return made
+
+
 def before(schedule: Schedule, first: Instant, end: Instant, boot: Instant | None) -> Stretch:
     """From `first` to the last one before `end`."""
     return stretch(schedule, first, _last(schedule, first, end - 1, boot), boot)

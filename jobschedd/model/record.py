@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jobschedd.model.run import DAY
+from jobschedd.model.rows import fewer, merged
+from jobschedd.model.run import DAY, MINUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from jobschedd.model.rows import Rows
     from jobschedd.model.run import Ending, Instant, Outcome, Run
     from jobschedd.model.waiting import Held
-
-Rows = tuple[tuple["Instant", "Instant"], ...]
-"""First and last of each row of instants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,8 @@ class Claimed:
     run: Run
     variables: tuple[tuple[str, str], ...] = ()
     """The files that it is for, as its environment has them: known until it has ended, for a further attempt."""
+    found: bool = False
+    """A daemon before this one has made it and could not write it down: what came before it may have no outcome yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,17 @@ class Passed:
     reason: str
     first: Instant
     count: int | None
-    in_doubt: bool = False
-    """Some of them may have been started: they do not come again, whatever the clock does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """Whatever lies in these rows may have been started, of any job: none of it is, whatever the clock does."""
+
+    noted: Rows
+    presumed: Rows = ()
+    """From the failure to the start of the daemon after it: should the note be older than the last start. By a clock
+    that is set back since it is cut there.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +137,19 @@ class Alive:
 
 
 Entry = (
-    Claimed | Waits | Began | Ended | Passed | Defined | Undefined | Owing | Paused | TakenBack | Booted | Alive
+    Claimed
+    | Waits
+    | Began
+    | Ended
+    | Passed
+    | Doubted
+    | Defined
+    | Undefined
+    | Owing
+    | Paused
+    | TakenBack
+    | Booted
+    | Alive
 )  # fmt: skip
 
 
@@ -151,38 +173,47 @@ class Open:
     variables: tuple[tuple[str, str], ...] = ()
 
 
+MOST_SPANS = 11
+"""Spans of a doubt: with them its note is no more than a disk writes whole or not at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Starts have not been written down."""
 
     since: Instant
     """By the clock, and by one that was set back in that time."""
-    reached: Instant = 0
-    """The clock was set back from here since: instants up to here may have been started too. 0: it was not."""
-    seen: Instant = 0
-    """No further than this has the clock come."""
+    spans: Rows = ()
+    """In these lies whatever may have been started, in order, and apart from each other."""
+    back_to: Instant = 0
+    """The clock was set back to here, the farthest, and that was not written down either; 0: it was not."""
+
+    def of(self, spans: Iterable[tuple[Instant, Instant]]) -> Doubt:
+        """What lies in these may have been started too; and in between, where that is not long."""
+        return replace(self, spans=merged([*self.spans, *spans], near=MINUTE))
+
+    def short(self, now: Instant) -> Doubt:
+        """In no more spans than a note has room for."""
+        return replace(self, spans=fewer(self.spans, MOST_SPANS, now))
+
+    def set_back(self, now: Instant) -> Doubt:
+        """The clock was."""
+        return replace(self, since=min(self.since, now), back_to=min(self.back_to or now, now))
 
     def over(self, other: Doubt | None) -> Doubt:
-        """What lies in the one, in the other, or in between."""
+        """What is in doubt by the one or the other."""
         if other is None:
             return self
-        return Doubt(min(self.since, other.since), max(self.reached, other.reached), max(self.seen, other.seen))
+        both = replace(self, since=min(self.since, other.since)).of(other.spans)
+        return both.set_back(other.back_to) if other.back_to else both
 
-    def at(self, now: Instant) -> Doubt:
-        """As it is for a daemon that begins now: the clock may have been set back while none was there to see that."""
-        return replace(self, reached=max(self.reached, self.seen)) if self.seen > now else self
+    def presumed(self, now: Instant) -> Rows:
+        """What else a daemon that begins now has to doubt: see `Doubted`."""
+        return ((self.since, now),) if self.since <= now else ()
 
-    def back_to(self, now: Instant) -> Instant:
-        """What of the record is certain: nothing that is later, if the clock was set back and nobody could say so."""
-        return min(now, self.since) if self.reached else now
-
-
-def floor(since: Instant, doubt: Doubt) -> Instant:
-    """Up to where instants may have been started, for a daemon that began at `since`.
-
-    No more than a day ahead: a clock that stood in 2098 for a minute must not silence a job until then.
-    """
-    return max(since, min(doubt.reached, since + DAY))
+    def certain(self, now: Instant) -> Instant:
+        """Up to where the record stands."""
+        return min(now, self.back_to) if self.back_to else now
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +227,10 @@ class Past:
     open: tuple[Open, ...] = ()
     waiting: tuple[Held, ...] = ()
     """Claimed, and not yet started."""
-    ahead: Mapping[str, Rows] = field(default_factory=dict)
-    """By job what was started before its time, or may have been: a clock that was put right comes to it again."""
+    ahead: Mapping[str, tuple[Instant, ...]] = field(default_factory=dict)
+    """By job what was started before its time: a clock that was put right comes to it again."""
+    doubted: Doubted = Doubted(())
+    """What daemons of the past may have started and could not write down."""
     paused: frozenset[str] = frozenset()
     boot: Instant | None = None
     """The instant of this boot of the machine, if it was seen before."""
@@ -206,7 +239,7 @@ class Past:
     unread: bool = False
     """The record could not be read when the daemon started: nothing of the past is known yet."""
     doubt: Doubt | None = None
-    """The last daemon could not write for a time: what it has started then is not known."""
+    """The last daemon could not write for a time, and that is not on the record yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+LAST_MOMENT = 253_402_300_800_000_000
+"""The end of the year 9999."""
+
 
 def show_instant(instant: Instant) -> str:
     """RFC 3339 in UTC, with as many digits as the instant has."""
@@ -44,6 +47,10 @@ class Cause(StrEnum):
     AFTER = "after"
     WATCH = "watch"
     MANUAL = "manual"
+
+
+NAMED = (Cause.SCHEDULE, Cause.CATCH_UP)
+"""Of these there is a schedule that has named the instant."""
 
 
 class Outcome(StrEnum):

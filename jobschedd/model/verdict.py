@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobschedd.model.policy import Stretch
-    from jobschedd.model.record import Known, Rows
+    from jobschedd.model.record import Known
+    from jobschedd.model.rows import Rows
     from jobschedd.model.run import Instant
 
 
@@ -19,6 +20,8 @@ class Verdict:
     """Runs now."""
     coalesced: tuple[Stretch, ...] = ()
     missed: Stretch | None = None
+    doubted: Stretch | None = None
+    """What of these may have been started is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +34,7 @@ class Arrival:
     """Was owed by the version before, and is owed no more."""
     before: Known | None = None
     """What the job was when the last daemon ended, where that was something else."""
-    in_doubt: tuple[Known, Rows, Instant] | None = None
-    """What the job was, what it had to catch up, and up to where its instants may have been started unwritten."""
+    withdrawn_before: Rows = ()
+    """What that had to catch up, and does no more."""
+    doubted: tuple[Stretch, ...] = ()
+    """What of these may have been started is not."""

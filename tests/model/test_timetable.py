@@ -19,9 +19,9 @@ def test_a_job_that_is_set_aside_owes_nothing_any_more() -> None:
     ((first, job_id, delay),) = timetable.take(EIGHT + 5 * HOUR)
     assert (first, job_id, delay) == (EIGHT + HOUR, "a", 0)
     verdict = timetable.decide(job, first, delay, EIGHT + 5 * HOUR + HOUR // 2, blocked=False)
-    assert (verdict.start, timetable.in_arrears) == (None, 1)
+    assert (verdict.start, len(timetable.arrears)) == (None, 1)
     timetable.set_aside("a")
-    assert (timetable.next_in_arrears(), timetable.in_arrears, timetable.first()) == (None, 0, None)
+    assert (timetable.arrears.take(), len(timetable.arrears), timetable.first()) == (None, 0, None)
 
 
 def test_what_was_decided_for_jobs_that_are_gone_is_let_go_of() -> None:

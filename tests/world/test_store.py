@@ -14,7 +14,8 @@ from zlib import crc32
 import pytest
 
 from jobschedd.model.error import CannotRun
-from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Ended, Owing, Passed, RecordFailed
+from jobschedd.model.record import Alive, Booted, Claimed, Defined, Doubt, Doubted, Ended, Owing, Passed, RecordFailed
+from jobschedd.model.rows import lies_in
 from jobschedd.model.run import DAY, HOUR, SECOND, Cause, Ending, Instant, Outcome, Run, make_run_id
 from jobschedd.world.store import Marker, SqliteStore, record_path, tidying
 from jobschedd.world.store.reading import Reader, UnreadableRecord
@@ -107,7 +108,7 @@ def test_no_start_and_no_step_of_the_clock_looks_at_all_rows(store: SqliteStore,
     values = dict.fromkeys(re.findall(r":([a-z_]+)", statement), 1) or (1,) * statement.count("?")
     assert store._db is not None
     plan = [row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
-    few = r"SCAN (run|passed) USING INDEX (run_open|run_waiting|run_ahead|passed_in_doubt)"
+    few = r"SCAN (run|passed) USING INDEX (run_open|run_waiting|run_ahead)"
     assert [step for step in plan if re.match("SCAN (run|passed)", step) and not re.match(few, step)] == []
 
 
@@ -246,12 +247,18 @@ def test_a_record_of_an_older_version_is_brought_up_to_date_with_all_that_is_in_
     db.execute(
         f"INSERT INTO run ({head}) VALUES (?, 'a', ?, 1, 'd', 'schedule', 'running', 1, 'here')", (going.run_id, NOW)
     )
+    if version == 4:
+        db.execute(
+            "INSERT INTO passed VALUES ('x', 'z', ?, ?, 9, 'd', 'schedule', 'missed', 'not known', 0, 1, 'here', NULL, 1, NULL)",
+            (NOW - HOUR, NOW),
+        )
     db.execute(f"PRAGMA user_version = {version}")
     db.commit()
     db.close()
     made = SqliteStore(str(tmp_path / "record.db"), host="here", marker=Marker(str(tmp_path)))
     past = made.open(NOW + SECOND, "boot")
     assert (past.set_aside, [claim.run.run_id for claim in past.open]) == (None, [going.run_id])
+    assert past.doubted.noted == (((NOW - HOUR, NOW),) if version == 4 else ())
     assert claimed(made, run("a", NOW, 2), run("b", NOW)) == {run("a", NOW, 2).run_id}
     made.close()
     with Reader(made._path) as reader:
@@ -335,11 +342,23 @@ def test_after_an_error_of_the_disk_the_file_is_opened_and_looked_at_anew(store:
     assert claimed(store, run("b")) == frozenset()
 
 
-@pytest.mark.parametrize("doubt", [Doubt(NOW, NOW + 7), None])
+@pytest.mark.parametrize("doubt", [Doubt(NOW, ((NOW, NOW + 7), (NOW + DAY, NOW + 2 * DAY)), NOW - 5), None])
 def test_the_marker_is_read_by_the_next_daemon(store: SqliteStore, doubt: Doubt | None) -> None:
     store.doubt(Doubt(NOW - 5))
     store.doubt(doubt)
     assert again(store).open(NOW, "boot").doubt == doubt
+
+
+def test_a_marker_is_written_whole_or_not_at_all_and_has_room_for_any_number_of_spans(tmp_path: Path) -> None:
+    marker, doubt = Marker(str(tmp_path)), Doubt(NOW)
+    starts = [NOW + number * number * HOUR for number in range(40)]
+    for instant in starts:
+        doubt = doubt.of([(instant, instant)]).short(NOW)
+        marker.write(doubt)
+    assert marker.read() == doubt
+    assert (tmp_path / "unrecorded-since").stat().st_size <= 512
+    assert all(lies_in(doubt.spans, instant) for instant in starts)
+    assert not lies_in(doubt.spans, starts[-1] - HOUR)  # the gaps that are kept are the longest
 
 
 def test_a_marker_that_does_not_outlive_the_machine_says_so_and_is_read_all_the_same(tmp_path: Path) -> None:
@@ -351,15 +370,22 @@ def test_a_marker_that_does_not_outlive_the_machine_says_so_and_is_read_all_the_
     assert Marker(str(state), str(runtime)).write(Doubt(NOW))
 
 
+@pytest.mark.parametrize("text", [b"9" * 480, b"-1" * 240, b"\xff" * 480, b"x" * 7, b"0" * 19 + b"1"])
+def test_a_marker_that_nobody_has_written_so_is_none(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "unrecorded-since").write_bytes(text)
+    found = Marker(str(tmp_path)).read()
+    assert found in (None, Doubt(1))
+
+
 def test_the_marker_has_its_room_before_it_is_needed(tmp_path: Path) -> None:
     marker = Marker(str(tmp_path))
     marker.make()
     size = (tmp_path / "unrecorded-since").stat().st_size
     assert marker.read() is None
-    marker.write(Doubt(NOW, NOW + 5))
+    marker.write(Doubt(NOW, ((NOW, NOW + 5),)))
     marker.make()
-    assert marker.read() == Doubt(NOW, NOW + 5)
-    assert (tmp_path / "unrecorded-since").stat().st_size == size == 60
+    assert marker.read() == Doubt(NOW, ((NOW, NOW + 5),))
+    assert (tmp_path / "unrecorded-since").stat().st_size == size == 480
 
 
 def test_a_record_that_others_could_read_is_closed_to_them(store: SqliteStore) -> None:
@@ -387,6 +413,18 @@ def tidy(store: SqliteStore, before: Instant, per_job: int) -> int:
     while store.tidy(before, per_job):
         rounds += 1
     return rounds
+
+
+def test_what_may_have_been_started_is_known_as_long_as_rows_of_its_time_are_kept(store: SqliteStore) -> None:
+    store.write([Doubted(((NOW, NOW + HOUR), (NOW + 200 * DAY, NOW + 201 * DAY)))])
+    assert again(store).open(NOW, "boot").doubted.noted == ((NOW, NOW + HOUR), (NOW + 200 * DAY, NOW + 201 * DAY))
+    tidy(store, NOW, 1_000)
+    assert len(again(store).open(NOW, "boot").doubted.noted) == 2
+    later = again(store)
+    later.open(NOW, "boot")
+    tidy(later, NOW + 91 * DAY, 1_000)
+    assert later.read(NOW).doubted.noted == ((NOW + 200 * DAY, NOW + 201 * DAY),)
+    later.close()
 
 
 def test_rows_are_kept_for_a_time_and_so_many_a_job_and_what_ran_stays_done(store: SqliteStore) -> None:
@@ -477,11 +515,11 @@ def test_values_that_jobschedd_does_not_write_are_no_record(store: SqliteStore, 
 def test_what_a_full_disk_left_in_doubt_is_told_of_a_record_that_is_put_aside_too(tmp_path: Path) -> None:
     marker = Marker(str(tmp_path))
     marker.make()
-    marker.write(Doubt(NOW, NOW + HOUR))
+    marker.write(Doubt(NOW, ((NOW, NOW + HOUR),)))
     (tmp_path / "record.db").write_bytes(b"garbage" * 1_000)
     store = SqliteStore(str(tmp_path / "record.db"), host="here", marker=marker)
     past = store.open(NOW + HOUR, "boot")
-    assert (bool(past.set_aside), past.doubt) == (True, Doubt(NOW, NOW + HOUR))
+    assert (bool(past.set_aside), past.doubt) == (True, Doubt(NOW, ((NOW, NOW + HOUR),)))
     store.close()
 
 

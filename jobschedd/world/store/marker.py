@@ -10,12 +10,16 @@ import os
 from contextlib import suppress
 from functools import reduce
 
-from jobschedd.model.record import Doubt
+from jobschedd.model.record import MOST_SPANS, Doubt
+from jobschedd.model.run import LAST_MOMENT
 
 _DIGITS = 20
 """Of an instant, filled up: always the same bytes are written over."""
 
-_ROOM = 3 * _DIGITS
+_MOMENTS = 2 + 2 * MOST_SPANS
+
+_ROOM = _MOMENTS * _DIGITS
+"""Less than the 512 bytes of a sector: a disk that loses its power has written all of them, or none."""
 
 NAME = "unrecorded-since"
 
@@ -44,15 +48,16 @@ class Marker:
         found = []
         for path in self._paths:
             with suppress(OSError, ValueError), open(path, "rb") as file:
-                since, reached, seen = (int(file.read(_DIGITS) or 0) for _ in range(3))
-                if since:
-                    found.append(Doubt(since, reached, seen))
+                since, back_to, *ends = moments = [int(file.read(_DIGITS) or 0) for _ in range(_MOMENTS)]
+                if since and all(0 <= moment <= LAST_MOMENT for moment in moments):
+                    spans = [(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True) if last]
+                    found.append(Doubt(since, back_to=back_to).of(spans))
         return reduce(Doubt.over, found) if found else None
 
     def write(self, doubt: Doubt | None) -> bool:
         """Note it. False: not where it outlives the machine, in the first of the directories."""
-        moments = (doubt.since, doubt.reached, doubt.seen) if doubt else (0, 0, 0)
-        text = "".join(f"{moment:0{_DIGITS}}" for moment in moments).encode()
+        moments = [doubt.since, doubt.back_to, *(end for span in doubt.spans for end in span)] if doubt else []
+        text = "".join(f"{moment:0{_DIGITS}}" for moment in moments).ljust(_ROOM, "0").encode()
         done = []
         for path in self._paths:
             with suppress(OSError):

@@ -13,13 +13,14 @@ from jobschedd.model.error import CannotRun
 from jobschedd.model.record import (
     Claimed,
     Doubt,
+    Doubted,
     Entry,
     Known,
     Passed,
     Past,
     RecordFailed,
-    Rows,
 )
+from jobschedd.model.run import LAST_MOMENT
 from jobschedd.world.store.checking import BROKEN, Check
 from jobschedd.world.store.marker import Marker
 from jobschedd.world.store.migration import bring_up_to_date
@@ -29,12 +30,10 @@ from jobschedd.world.store.tidying import Tidying
 from jobschedd.world.store.writing import back_to, put
 
 if TYPE_CHECKING:
+    from jobschedd.model.rows import Rows
     from jobschedd.model.run import Instant
 
 NAME = "record.db"
-
-LAST_MOMENT = 253_402_300_800_000_000
-"""The end of the year 9999."""
 
 PATIENCE = 0.05
 """Seconds that a write waits for somebody else's lock: the scheduler waits with it."""
@@ -83,7 +82,7 @@ class SqliteStore:
             set_aside = self.set_aside(now)
             self._connect()
             # What was noted where the disk was full is of the record that is gone.
-            return Past(set_aside=set_aside, doubt=found.at(now) if (found := self._marker.read()) else None)
+            return Past(set_aside=set_aside, doubt=self._marker.read())
 
     def read(self, now: Instant) -> Past:
         """What the record says. Raises RecordFailed, CannotRun."""
@@ -162,8 +161,8 @@ class SqliteStore:
         try:
             boot = query(SQL.past_boot, (boot_id,)).fetchone()
             seen = query(SQL.past_seen).fetchone()
-            doubt = found.at(now) if (found := self._marker.read()) else None
-            certain = doubt.back_to(now) if doubt else now
+            doubt = self._marker.read()
+            certain = doubt.certain(now) if doubt else now
             facts = {"now": certain, "boot_id": boot_id, "boot": boot[0] if boot else None}
             owing: dict[str, Rows] = {}
             for job_id, first, last in query(SQL.past_owing):
@@ -173,8 +172,12 @@ class SqliteStore:
                 if not (isinstance(job_id, str) and isinstance(one.digest, str) and isinstance(one.terms, str)):
                     raise TypeError(f"a version of {job_id!r}")
             ahead = self.ahead(certain)
+            doubted: tuple[list[tuple[Instant, Instant]], ...] = ([], [])
+            for first, last, presumed in query(SQL.past_doubted):
+                doubted[bool(presumed)].append((first, last))
             moments = [one.accounted for one in known.values()]
-            moments += [moment for rows in (*owing.values(), *ahead.values()) for row in rows for moment in row]
+            moments += [moment for rows in (*owing.values(), *doubted) for row in rows for moment in row]
+            moments += [moment for instants in ahead.values() for moment in instants]
             moments += [row[0] for row in (seen, boot) if row]
             if strange := [
                 moment for moment in moments if not (isinstance(moment, int) and 0 <= moment <= LAST_MOMENT)
@@ -191,6 +194,7 @@ class SqliteStore:
                 open=tuple(open_claim(row) for row in query(SQL.past_open)),
                 waiting=tuple(held(row) for row in query(SQL.past_waiting)),
                 ahead=ahead,
+                doubted=Doubted(*map(tuple, doubted)),
                 paused=frozenset(job_id for (job_id,) in query(SQL.past_paused)),
                 boot=boot[0] if boot else None,
                 doubt=doubt,
@@ -200,15 +204,15 @@ class SqliteStore:
         except (ValueError, TypeError, AttributeError) as error:
             raise RecordFailed(f"there are values in it that jobschedd does not write: {error}", broken=True) from None
 
-    def ahead(self, now: Instant) -> dict[str, Rows]:
-        """By job the rows of instants that were started before their time, or may have been. Raises RecordFailed."""
+    def ahead(self, now: Instant) -> dict[str, tuple[Instant, ...]]:
+        """By job the instants that were started before their time. Raises RecordFailed."""
         if self._db is None:
             raise RecordFailed("the record is not open")
         try:
             rows = sorted(set(self._db.execute(SQL.ahead, back_to(now))))
         except sqlite3.Error as error:
             raise _failed(error) from None
-        return {job_id: tuple(row[1:] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}
+        return {job_id: tuple(row[1] for row in found) for job_id, found in groupby(rows, lambda row: row[0])}
 
     # -- writing -------------------------------------------------------------------------------------------------
 

@@ -111,6 +111,7 @@ class Tidying:
             self._cursor = some[-1] if some else None
             if not some:
                 query(SQL.forget_versions, (self._forget_before,))
+                query(SQL.forget_doubted, (self._forget_before,))
         for job_id in self._full:
             del self._full[job_id]
             return job_id

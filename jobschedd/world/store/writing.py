@@ -13,6 +13,7 @@ from jobschedd.model.record import (
     Booted,
     Claimed,
     Defined,
+    Doubted,
     Ended,
     Entry,
     Owing,
@@ -34,17 +35,8 @@ Execute = Callable[..., sqlite3.Cursor]
 def put(execute: Execute, entry: Entry, host: str) -> bool:
     """Write one entry; False: a claim that stands already."""
     match entry:
-        case Claimed(run, variables):
-            values = (
-                *_head(run)[:3],
-                run.attempt,
-                *_head(run)[3:5],
-                run.synchronised,
-                host,
-                run.uid,
-                *_texts(run, variables),
-            )
-            return execute(SQL.claim, values).rowcount == 1
+        case Claimed():
+            return _claim(execute, entry, host)
         case Began(run_id, pid, started_at):
             execute(SQL.begin, (pid, started_at, run_id))
         case Waits(held):
@@ -64,10 +56,10 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
             execute(SQL.wait, waits)
         case Ended():
             _end(execute, entry, host)
-        case Passed(run, outcome, reason, first, count, in_doubt):
+        case Passed(run, outcome, reason, first, count):
             run_id, job_id, last, definition, cause = _head(run)
             row = (run_id, job_id, first, last, count, definition, cause, outcome, reason)
-            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid, _texts(run)[0], in_doubt))
+            execute(SQL.pass_over, (*row, run.synchronised, host, run.uid, _texts(run)[0]))
         case Defined(job_id, digest, path, terms, delay, since):
             execute(SQL.undefine, (since, job_id))
             execute(SQL.define, (job_id, digest, path, terms, delay, since))
@@ -79,9 +71,26 @@ def put(execute: Execute, entry: Entry, host: str) -> bool:
                 execute(SQL.owe, (job_id, first, last))
         case Paused(job_id, since):
             execute(*((SQL.resume, (job_id,)) if since is None else (SQL.pause, (job_id, since))))
-        case Booted() | Alive() | TakenBack():
+        case Booted() | Alive() | TakenBack() | Doubted():
             _put_time(execute, entry)
     return True
+
+
+def _claim(execute: Execute, claimed: Claimed, host: str) -> bool:
+    run = claimed.run
+    values = (
+        *_head(run)[:3],
+        run.attempt,
+        *_head(run)[3:5],
+        run.synchronised,
+        host,
+        run.uid,
+        *_texts(run, claimed.variables),
+    )
+    made = execute(SQL.claim, values).rowcount == 1
+    if made and claimed.found:
+        execute(SQL.find, (run.run_id,))
+    return made
 
 
 def _end(execute: Execute, entry: Ended, host: str) -> None:
@@ -95,8 +104,13 @@ def _end(execute: Execute, entry: Ended, host: str) -> None:
     execute(SQL.end, values)
 
 
-def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
+def _put_time(execute: Execute, entry: Booted | Alive | TakenBack | Doubted) -> None:
     match entry:
+        case Doubted(noted, presumed):
+            for row in noted:
+                execute(SQL.doubt, (*row, False))
+            for row in presumed:
+                execute(SQL.doubt, (*row, True))
         case Booted(boot_id, instant):
             execute(SQL.boot, (boot_id, instant))
         case Alive(now):
@@ -105,7 +119,7 @@ def _put_time(execute: Execute, entry: Booted | Alive | TakenBack) -> None:
             facts = back_to(now)
             for statement in (
                 SQL.take_back, SQL.take_back_end, SQL.take_back_runs, SQL.take_back_passed, SQL.take_back_versions,
-                SQL.take_back_owing, SQL.take_back_owing_end, SQL.take_back_seen,
+                SQL.take_back_owing, SQL.take_back_owing_end, SQL.take_back_seen, SQL.take_back_doubted,
             ):  # fmt: skip
                 execute(statement, facts)
 

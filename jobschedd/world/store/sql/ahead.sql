@@ -1,9 +1,6 @@
--- What a wrong clock has had start before its time, or may have. What was written later than :now has a later run id.
-SELECT job_id, scheduled_at, scheduled_at FROM run INDEXED BY run_ahead
+-- What a wrong clock has had start before its time. What was written later than :now has a later run id.
+SELECT job_id, scheduled_at FROM run INDEXED BY run_ahead
 WHERE ahead AND attempt = 1 AND cause IN ('schedule', 'catch_up')
 UNION ALL
-SELECT job_id, scheduled_at, scheduled_at FROM run NOT INDEXED
+SELECT job_id, scheduled_at FROM run NOT INDEXED
 WHERE run_id >= :oldest AND scheduled_at > :now AND attempt = 1 AND cause IN ('schedule', 'catch_up')
-UNION ALL
-SELECT job_id, first_at, scheduled_at FROM passed INDEXED BY passed_in_doubt
-WHERE in_doubt AND (ahead OR scheduled_at > :now)

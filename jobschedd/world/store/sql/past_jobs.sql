@@ -22,7 +22,7 @@ SELECT
         CASE WHEN EXISTS (
             SELECT 1 FROM passed
             WHERE passed.job_id = definition.job_id AND passed.scheduled_at > :now AND passed.first_at <= :now
-            AND passed.cause = 'schedule' AND NOT passed.ahead AND NOT passed.in_doubt
+            AND passed.cause = 'schedule' AND NOT passed.ahead
         ) THEN :now ELSE 0 END,
         coalesce((SELECT min(max(owing.last_at), :now) FROM owing WHERE owing.job_id = definition.job_id), 0),
         -- A clock step has given the boot another instant: whoever had the one before has had this one.

@@ -1,0 +1,1 @@
+INSERT INTO doubted (first_at, last_at, presumed) VALUES (?, ?, ?)

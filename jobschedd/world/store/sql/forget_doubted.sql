@@ -1,0 +1,1 @@
+DELETE FROM doubted WHERE last_at < ?

@@ -1,0 +1,1 @@
+SELECT first_at, last_at, presumed FROM doubted

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 # What a test does to the clock, in seconds of the machine's own monotonic clock. `until` waits for an entry of the log.
 DRIVER = """
-import json, os, signal, subprocess, time
+import contextlib, json, os, signal, subprocess, time
 
 def set_clock(text):  # by how many seconds, is its answer
     before, since = time.time(), time.monotonic()
@@ -24,7 +24,7 @@ def set_clock(text):  # by how many seconds, is its answer
 class Daemon:
     def __init__(self):
         os.makedirs("/etc/jobs.d", exist_ok=True)
-        self.said = []
+        self.said, self.half = [], ""
         self.process = subprocess.Popen(["jobschedd", "--log-format", "json"], stderr=subprocess.PIPE, text=True)
         os.set_blocking(self.process.stderr.fileno(), False)
         self.until("daemon_ready")
@@ -38,7 +38,10 @@ class Daemon:
 
     def read(self):
         for line in iter(self.process.stderr.readline, ""):
-            entry = json.loads(line)
+            self.half += line  # it may not be whole yet, and never is of a daemon that was killed
+            if not line.endswith("\\n"):
+                continue
+            entry, self.half = json.loads(self.half), ""
             entry["at"] = time.monotonic()
             self.said.append(entry)
 
@@ -54,6 +57,15 @@ class Daemon:
 
     def pass_time(self, seconds):
         time.sleep(seconds)
+        self.read()
+
+    def kill(self):  # and its runner, so that nobody is left who knows what has run
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[1] == str(self.process.pid):
+                    os.kill(int(pid), signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
         self.read()
 
     def stop(self):
@@ -197,6 +209,47 @@ print(json.dumps(daemon.stop()))
     skipped = [entry for entry in of(said, "instant_passed") if entry["JOBSCHEDD_OUTCOME"] == "missed"]
     assert {entry["JOBSCHEDD_JOB"] for entry in skipped} == {"tick", "noon"}
     assert all("JOBSCHEDD_COUNT" not in entry for entry in skipped)  # too many to be counted
+
+
+@pytest.mark.fault("F08")
+@pytest.mark.fault("F29")
+def test_what_a_clock_30_hours_ahead_had_started_on_a_full_disk_never_starts_again(machine: VirtualMachine) -> None:
+    first, second = play(machine, """
+subprocess.run(["mount", "-m", "-t", "tmpfs", "-o", "size=2M,mode=700", "state", "/var/lib/jobschedd"], check=True)
+set_clock("2026-11-23 10:00:00")
+daemon = Daemon()
+daemon.put("tick", "* * * * * *", overlap="allow")
+daemon.until("run_started", "tick")
+with open("/var/lib/jobschedd/filler", "wb", buffering=0) as filler:
+    size = 1 << 16
+    while size:
+        try:
+            filler.write(bytes(size))
+        except OSError:
+            size >>= 1
+daemon.until("record_failing")
+set_clock("2026-11-24 16:00:00")
+daemon.pass_time(4)
+set_clock("2026-11-23 10:00:30")
+daemon.pass_time(2)
+daemon.kill()
+os.unlink("/var/lib/jobschedd/filler")
+again = Daemon()
+again.until("run_started", "tick")
+set_clock("2026-11-24 15:59:58")
+again.pass_time(12)
+told = json.dumps([daemon.said, again.stop()])
+subprocess.run(["umount", "/var/lib/jobschedd"], check=True)
+print(told)
+""")  # fmt: skip
+    ticks = started(first, "tick") + started(second, "tick")
+    assert len(set(ticks)) == len(ticks)
+    ahead = [tick for tick in started(first, "tick") if tick.startswith("2026-11-24T16:00")]
+    assert len(ahead) >= 3
+    assert started(second, "tick")[0].startswith("2026-11-23T10:00")  # nobody is silenced until then
+    assert started(second, "tick")[-1] > ahead[-1]
+    told = [entry["JOBSCHEDD_REASON"] for entry in of(second, "instant_passed")]
+    assert any(reason.startswith("not known: starts could not be written down 16:00:0") for reason in told)
 
 
 def test_reboot_jobs_run_once_a_boot(machine: VirtualMachine) -> None:

@@ -2,7 +2,7 @@
 
 Claims are durable before they are started. All else is gathered for a moment, so that a thousand ends are not a
 thousand transactions. While the store fails, everything is kept here and jobs go on: no instant is started twice as
-long as this process lives, and the store's marker tells the next one from when on it cannot know.
+long as this process lives, and a note tells the next one where the instants lie that may have been: unwritten.py.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Record:
         """Why the store fails; empty: it does not."""
         self._failing_since = 0
         self.unwritten = Unwritten(store, clock)
+        self._said_noted = True
         self._try_again = 0
         """By elapsed time."""
         self._dropped = 0
@@ -264,12 +265,12 @@ class Record:
         if not self.degraded:
             self._failing_since = self._clock.elapsed()
             self.unwritten.begin()
-        was_noted = self.unwritten.outlives_the_machine
         # With what comes up to the next try: most starts are noted before they are thought of.
         self.unwritten.note([(now, now + 2 * AGAIN)])
         noted = self.unwritten.outlives_the_machine
-        if not self.degraded or (was_noted and not noted):
+        if not self.degraded or (self._said_noted and not noted):
             self._listen(event.RecordFailing(str(error), noted))
+        self._said_noted = noted
         self.degraded = str(error)
         self._try_again = self._clock.elapsed() + AGAIN
         if error.broken:

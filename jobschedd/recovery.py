@@ -182,7 +182,7 @@ class Recovery:
         """Say of a row of instants that it does not run; but for those that did."""
         run, boot = passed.run, self._host.boot
         row = Stretch(passed.first, run.scheduled_at, passed.count)
-        instants = {*self._ahead.get(run.job_id, ()), *self._supervision.unwritten.get(run.job_id, ())}
+        instants = {*self._ahead.get(run.job_id, ()), *self._supervision.adopted.get(run.job_id, ())}
         started, doubts = [(instant, instant) for instant in sorted(instants)], self._dispatch.timetable.doubted_spans
         schedule = self._schedule(run.job_id, known) if started or doubts else None
         if schedule is None:

@@ -245,8 +245,9 @@ class Scheduler:
         job_id = definition.job.job_id
         self._dispatch.quarantined.discard(job_id)
         try:
-            started = self._supervision.unwritten.get(job_id, ())
+            started = self._supervision.adopted.get(job_id, ())
             arrival = self._dispatch.timetable.load(definition, replaced, now, started)
+            due = self._dispatch.timetable.next_start(definition)
         except Exception:  # noqa: BLE001 - a bug of ours met by one job must not keep the others from loading
             self._dispatch.quarantine(definition, traceback.format_exc())
             return
@@ -268,5 +269,4 @@ class Scheduler:
         watch = definition.job.watch if definition.job.enabled else None
         if watch is not None or (replaced is not None and replaced.job.watch is not None):
             self._watches.watch(job_id, watch)
-        due = self._dispatch.timetable.next_start(definition)
         self._listen(event.JobLoaded(definition, replaced is not None, due, now, bulk))

@@ -37,7 +37,7 @@ class Supervision:
         self._dispatch = dispatch
         self._lost: dict[str, list[Run]] = {}
         """By job id: runs of the last daemon that are gone, and wait for what their jobs say of that."""
-        self.unwritten: dict[str, list[Instant]] = {}
+        self.adopted: dict[str, list[Instant]] = {}
         """By job id the instants of runs that the runner has and of which the record knew nothing."""
         self._in_doubt = past.doubt is not None
         """Second attempts, too, may have been made that were not written down."""
@@ -73,7 +73,7 @@ class Supervision:
             if known is None and self._dispatch.record.claim([Claimed(run.run, found=True)]):
                 continue  # its end is on the record: the daemon before us died before it could say so
             if known is None and run.run.cause in NAMED:
-                self.unwritten.setdefault(run.run.job_id, []).append(run.run.scheduled_at)
+                self.adopted.setdefault(run.run.job_id, []).append(run.run.scheduled_at)
             variables = () if known is None else known.variables
             active = self._dispatch.running.add(run.run, run.started_at, run.pid, variables)
             self._dispatch.ends.limit(active, now)

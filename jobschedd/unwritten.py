@@ -52,7 +52,7 @@ class Unwritten:
             self.note(new)
 
     def set_back(self, now: Instant) -> None:
-        """The clock was."""
+        """The clock was set back to `now`."""
         self._back_to = now if self._back_to is None else min(now, self._back_to)
         if self._doubt is not None:
             self._right = min(self._right, now - self._clock.elapsed())

@@ -470,11 +470,13 @@ def test_a_run_that_ends_while_the_next_daemon_still_reads_has_its_followers_sta
 
 
 @pytest.mark.fault("F08")
-def test_starts_that_were_to_come_are_noted_with_those_that_came(world: World) -> None:
+def test_starts_that_were_to_come_are_noted_with_those_that_came() -> None:
     """A note costs two writes to the disk: not one for each start."""
+    world = World(at("2026-11-23 08:00:30"), lead=SECOND)
     world.load(change("a.json", "a", "@every 1s", overlap="allow"))
     world.store.failing = FULL
-    live(world, 30, SECOND)
+    world.pass_time(SECOND - 1_000)
+    live(world, 29, SECOND)
     assert len(world.runs) == 30
     assert len(world.store.doubts) <= 32
 
@@ -526,6 +528,7 @@ def test_a_note_that_does_not_outlive_the_machine_any_more_is_said(world: World)
     world.store.failing = FULL
     live(world, 3, MINUTE)
     world.store._marker.write = lambda _doubt: False  # type: ignore[method-assign]
+    world.step_clock(-2 * SECOND)  # which is noted before the record is tried again
     live(world, 3, MINUTE)
     assert [said.noted for said in world.said(event.RecordFailing)] == [True, False]
 

@@ -42,7 +42,7 @@ class Arrears:
         heappush(self._heap, (rows[0][0], job_id))
 
     def inherit(self, job_id: str, rows: Rows) -> None:
-        """It is on the record that a job is to catch these up. What of them `put` does not say again it is not."""
+        """These are on the record. Those of them that are not `put` again are taken off it."""
         if rows:
             self._changed.add(job_id)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from jobschedd.model.policy import Stretch, apart, within
 from jobschedd.model.record import Doubted
 from jobschedd.model.rows import Rows, merged, up_to
-from jobschedd.model.run import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -64,7 +63,7 @@ class Decided:
     def doubt(self, noted: Rows, presumed: Rows) -> None:
         """What lies in these may have been started too."""
         self._noted, self._presumed = merged([*self._noted, *noted]), merged([*self._presumed, *presumed])
-        self.doubted = merged([*self._noted, *self._presumed], near=MINUTE)
+        self.doubted = merged([*self._noted, *self._presumed])
 
     def step_back(self, now: Instant) -> None:
         """The clock was set back: it was wrong when it said up to where something is to be presumed."""
@@ -80,7 +79,10 @@ class Decided:
 
     def certain(self, job_id: str, schedule: Schedule, after: Instant) -> Schedule:
         """The same without what may have been started."""
-        return _without(schedule, self.spans(job_id, schedule), after)
+        # What is behind is passed by at each decision: it stays for months.
+        doubted = self.doubted[bisect_left(self.doubted, after + 1, key=itemgetter(1)) :]
+        started = self.started(job_id, schedule)
+        return _without(schedule, merged([*started, *doubted]) if doubted else started, after)
 
     def spans(self, job_id: str, schedule: Schedule) -> Rows:
         """What was started, or may have been; in order, and apart from each other."""

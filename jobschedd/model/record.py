@@ -182,7 +182,7 @@ class Doubt:
     """Starts have not been written down."""
 
     since: Instant
-    """By the clock, and by one that was set back in that time."""
+    """When that began; earlier, if the clock was set back to earlier since."""
     spans: Rows = ()
     """In these lies whatever may have been started, in order, and apart from each other."""
     back_to: Instant = 0
@@ -197,7 +197,7 @@ class Doubt:
         return replace(self, spans=fewer(self.spans, MOST_SPANS, now))
 
     def set_back(self, now: Instant) -> Doubt:
-        """The clock was."""
+        """The clock was set back to `now`, and that is not written down either."""
         return replace(self, since=min(self.since, now), back_to=min(self.back_to or now, now))
 
     def over(self, other: Doubt | None) -> Doubt:
@@ -212,7 +212,7 @@ class Doubt:
         return ((self.since, now),) if self.since <= now else ()
 
     def certain(self, now: Instant) -> Instant:
-        """Up to where the record stands."""
+        """Of what is on the record, nothing later than this is to be believed."""
         return min(now, self.back_to) if self.back_to else now
 
 

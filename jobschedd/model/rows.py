@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,5 +44,6 @@ def lies_in(rows: Rows, instant: Instant) -> bool:
 
 
 def meets(rows: Rows, begin: Instant, end: Instant) -> bool:
-    """Whether any of it lies there."""
-    return any(first <= end and begin <= last for first, last in rows)
+    """Whether any of these, which are in order and apart, lies there."""
+    place = bisect_left(rows, begin, key=itemgetter(1))
+    return place < len(rows) and rows[place][0] <= end

@@ -52,11 +52,11 @@ class Timetable:
         return len(self._agenda)
 
     def first(self) -> Instant | None:
-        """When the next start is due."""
+        """When the next instant is to be decided: mostly a start."""
         return self._agenda.first()
 
     def due(self, job_id: str) -> Instant | None:
-        """The instant a job waits for. It may turn out that it was started before: see `next_start`."""
+        """The instant a job waits for. It may have been started before: see `next_start`."""
         return self._agenda.due(job_id)
 
     def next_start(self, definition: Definition) -> Instant | None:
@@ -153,6 +153,7 @@ class Timetable:
         """A job goes. Returns what it owed."""
         job_id = old.job.job_id
         withdrawn = self._withdraw_arrears(old)
+        self._held_back.pop(job_id, None)
         pending = self._agenda.due(job_id)
         self._agenda.put(job_id, None)
         if pending is not None and pending <= now:
@@ -198,11 +199,12 @@ class Timetable:
         """Put the job's next instant later than `after` on the agenda."""
         job = definition.job
         instant = None
-        if self._held_back.pop(job.job_id, 0) > self._delay(job):
+        delay = self._delay(job)
+        if self._held_back.pop(job.job_id, 0) > delay:
             self._released[job.job_id] = after
         if job.enabled and definition.schedule is not None:
             instant = self._decided.undecided(job.job_id, definition.schedule, after).next(after, self._boot)
-        self._agenda.put(job.job_id, instant, self._delay(job))
+        self._agenda.put(job.job_id, instant, delay)
 
     def _delay(self, job: Job) -> int:
         return start_delay(self._machine, job.job_id, job.jitter)

@@ -38,7 +38,7 @@ class Daemon:
 
     def read(self):
         for line in iter(self.process.stderr.readline, ""):
-            self.half += line  # it may not be whole yet, and never is of a daemon that was killed
+            self.half += line  # it may not be whole yet, or never be, of a daemon that was killed
             if not line.endswith("\\n"):
                 continue
             entry, self.half = json.loads(self.half), ""

@@ -1,4 +1,4 @@
-"""A note that needs no room on the disk: that, and since when, starts have not been written down.
+"""A note that needs no room on the disk: since when, and at instants of what time, starts have not been written down.
 
 The file is made while there is room, and from then on only written over. A second one lies in the runtime directory,
 for a state directory that has become read-only: that one outlives the daemon, but not the machine.
@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import reduce
 
 from jobschedd.model.record import MOST_SPANS, Doubt
-from jobschedd.model.run import LAST_MOMENT
+from jobschedd.model.run import LAST_MOMENT, Instant
 
 _DIGITS = 20
 """Of an instant, filled up: always the same bytes are written over."""
@@ -44,14 +44,19 @@ class Marker:
         return known
 
     def read(self) -> Doubt | None:
-        """What was noted; None: everything was written down."""
+        """What was noted; None: everything was written down. Of a note that is spoilt, what can be read."""
         found = []
         for path in self._paths:
-            with suppress(OSError, ValueError), open(path, "rb") as file:
-                since, back_to, *ends = moments = [int(file.read(_DIGITS) or 0) for _ in range(_MOMENTS)]
-                if since and all(0 <= moment <= LAST_MOMENT for moment in moments):
-                    spans = [(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True) if last]
-                    found.append(Doubt(since, back_to=back_to).of(spans))
+            with suppress(OSError):
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    text = os.read(file, _ROOM)
+                finally:
+                    os.close(file)
+                since, back_to, *ends = (_moment(text[place : place + _DIGITS]) for place in range(0, _ROOM, _DIGITS))
+                spans = [(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True) if first <= last > 0]
+                if since or spans:
+                    found.append(Doubt(since or spans[0][0], back_to=back_to).of(spans))
         return reduce(Doubt.over, found) if found else None
 
     def write(self, doubt: Doubt | None) -> bool:
@@ -69,3 +74,9 @@ class Marker:
                 finally:
                     os.close(file)
         return self._paths[0] in done
+
+
+def _moment(field: bytes) -> Instant:
+    """0: none."""
+    moment = int(field) if field.isdigit() else 0
+    return moment if moment <= LAST_MOMENT else 0

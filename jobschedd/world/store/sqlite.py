@@ -183,6 +183,8 @@ class SqliteStore:
                 moment for moment in moments if not (isinstance(moment, int) and 0 <= moment <= LAST_MOMENT)
             ]:
                 raise ValueError(f"{strange[0]!r} is no moment")
+            if any(first > last for rows in doubted for first, last in rows):
+                raise ValueError("a span ends before it begins")
             return Past(
                 seen_at=seen[0] if seen else None,
                 known=known,

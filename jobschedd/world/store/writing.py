@@ -89,7 +89,7 @@ def _claim(execute: Execute, claimed: Claimed, host: str) -> bool:
     )
     made = execute(SQL.claim, values).rowcount == 1
     if made and claimed.found:
-        execute(SQL.find, (run.run_id,))
+        execute(SQL.claim_found, (run.run_id,))
     return made
 
 

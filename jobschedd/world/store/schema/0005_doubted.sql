@@ -6,6 +6,6 @@ CREATE TABLE doubted (
     presumed INTEGER NOT NULL
 );
 
--- It was said by the rows of what did not run; in_doubt means nothing any more. (Columns go from SQLite 3.35 on.)
+-- It was said by rows of one job, and holds for all now. The column means nothing any more: DROP COLUMN needs SQLite 3.35.
 INSERT INTO doubted SELECT DISTINCT first_at, scheduled_at, 0 FROM passed WHERE in_doubt;
 DROP INDEX passed_in_doubt;

@@ -167,8 +167,10 @@ class Entries:
             is_told = is_told or any(entry["event"] in ENDS for entry in found)
             if end and not rang and (is_told or monotonic() - ended_at > PATIENCE):
                 return end
-            # journald rings a quarter of a second late where it has rung before; after the end it is not waited for.
-            rang = _await(gone, following.bell, journal.fileno(), patience=REST if rang or end else None)
+            # journald rings a quarter of a second late where it has rung before; after the end it is not waited for. Nor
+            # where looking for what was overlooked has used up a ring.
+            is_quiet = not (rang or end or journal.stirred)
+            rang = _await(gone, following.bell, journal.fileno(), patience=None if is_quiet else REST)
             for told in following.take():
                 if end is None and (end := _end(told, run_id)):
                     ended_at = monotonic()

@@ -70,6 +70,8 @@ class JournalReader:
         self._since: Instant = 0
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
         """Cursors."""
+        self.stirred = False
+        """Something had been added when this was last asked: more of it may be found in a moment."""
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +113,7 @@ class JournalReader:
         return int(self._reader.fileno())
 
     def new(self) -> list[Line]:
-        self._reader.process()
+        self.stirred = self._reader.process() != journal.NOP
         seen, lines = set(self._seen), list[Line]()
         for entry in self._reader:
             if (cursor := entry["__CURSOR"]) in seen:

@@ -12,7 +12,7 @@ from jobschedd.model import event, message
 from jobschedd.model.policy import start_delay
 from jobschedd.model.record import RecordFailed
 from jobschedd.model.rows import lies_in
-from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND
+from jobschedd.model.run import DAY, HOUR, MINUTE, SECOND, Run
 from tests.conftest import MemoryStore, World, at, change, local
 from tests.test_record import audited, first, following, outcomes
 
@@ -24,6 +24,16 @@ def killed(world: World, now: str, *changes: message.FileChange, **keys: Any) ->
     """The daemon after it, whose record can be written."""
     world.store.failing = None
     return following(world, now, *changes, **keys)
+
+
+def killed_while_it_goes(world: World, run: Run, *changes: message.FileChange) -> World:
+    """The same, and the runner still has this run."""
+    world.store.failing = None
+    after = World(world.clock.wall + SECOND, store=world.store, loading=True)
+    after.say(message.RunnerFound((message.RunFound(run, 1, run.scheduled_at),)))
+    after.load(*changes)
+    after.say(message.FirstLoadDone())
+    return after
 
 
 def later(world: World, usec: int = SECOND) -> str:
@@ -205,11 +215,7 @@ def test_a_clock_that_was_set_back_between_two_lives_is_known_where_the_second_c
     two = following(one, "2026-11-23 08:12:00", a)
     two.pass_time(8 * MINUTE + SECOND)
     (run,) = [run for run, _ in two.runner.started]
-    two.store.failing = None
-    three = World(two.clock.wall + SECOND, store=two.store, loading=True)
-    three.say(message.RunnerFound((message.RunFound(run, 1, run.scheduled_at),)))
-    three.load(a)
-    three.say(message.FirstLoadDone())
+    three = killed_while_it_goes(two, run, a)
     three.pass_time(20 * MINUTE)
     three.say(message.Close(SimpleQueue()))
     assert audited(three.store).clean
@@ -494,11 +500,7 @@ def test_a_clock_set_back_under_two_daemons_that_cannot_write_is_known_to_the_th
     two.pass_time(15 * MINUTE)
     (run,) = [run for run, _ in two.runner.started]
     assert local(run.scheduled_at)[11:16] == "08:20"
-    two.store.failing = None
-    three = World(two.clock.wall + SECOND, store=two.store, loading=True)
-    three.say(message.RunnerFound((message.RunFound(run, 1, run.scheduled_at),)))
-    three.load(a)
-    three.say(message.FirstLoadDone())
+    three = killed_while_it_goes(two, run, a)
     three.pass_time(20 * MINUTE)
     three.say(message.Close(SimpleQueue()))
     assert twice(one, two, three) == []
